@@ -1,0 +1,68 @@
+//! Whether a backend and its parts work.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{string_enum, time};
+
+string_enum! {
+    /// How a component does.
+    pub enum ComponentStatus("status") {
+        /// It works.
+        Ok = "ok",
+        /// It works with losses.
+        Degraded = "degraded",
+        /// It does not work.
+        Error = "error",
+        /// It was not asked.
+        Unknown = "unknown",
+    }
+}
+
+/// A part of a backend: database, embedder, graph ...
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// How it does.
+    pub status: ComponentStatus,
+    /// Time of a small request to it, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// Version, model, counts.
+    #[serde(default)]
+    pub details: serde_json::Map<String, serde_json::Value>,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whether a backend works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: String,
+    /// When it was asked.
+    #[serde(deserialize_with = "time::required")]
+    pub timestamp: DateTime<Utc>,
+    /// Version of the backend.
+    #[serde(default)]
+    pub version: String,
+    /// What kind of backend it is.
+    #[serde(default)]
+    pub backend: String,
+    /// Its mode: `lite`, `standard`, `full`, `http`.
+    #[serde(default)]
+    pub mode: String,
+    /// Its parts.
+    #[serde(default)]
+    pub components: Vec<Component>,
+}
+
+impl Health {
+    /// Whether every component works without loss.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.status == "healthy"
+    }
+}
