@@ -1,1 +1,56 @@
+//! Memory for AI agents: store, recall, revise and forget.
+//!
+//! ```
+//! # #[cfg(feature = "embedded-lite")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> cml::Result<()> {
+//! use cml::Memory;
+//!
+//! let memory = Memory::lite().await?;
+//! memory.remember("I am vegetarian and allergic to nuts").await?;
+//! let answer = memory.search("dietary restrictions").await?;
+//! assert_eq!(answer.memories[0].text, "I am vegetarian and allergic to nuts");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "embedded-lite"))]
+//! # fn main() {}
+//! ```
+//!
+//! [`Memory`] is a cheap handle: a backend and a [`Scope`]. Views such as [`Memory::namespace`] or
+//! [`Memory::session`] return another handle over the same backend. Every backend fulfils the
+//! contract of [`MemoryBackend`].
+//!
+//! # Features
+//!
+//! | feature | what you get |
+//! |---|---|
+//! | `embedded-lite` | local mode: SQLite and the built-in English model, no services |
+//! | `blocking` | [`blocking::Memory`](https://docs.rs/cognitive-memory-layer/latest/cml/blocking/), for programs without an async runtime |
+//! | `fastembed` | ONNX embedding models; needs the ONNX Runtime library at run time |
+//! | `fastembed-download` | also fetches the ONNX Runtime library at build time |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "blocking")]
+pub mod blocking;
+mod builder;
+pub mod connect;
+mod handle;
+mod verbs;
+
+pub use builder::MemoryBuilder;
+pub use cml_core::{
+    Admin, BoxStream, Capabilities, Capability, Config, DecayRate, EntityId, Error, ErrorKind, EventId, FactId,
+    Facts, FieldError, JobId, Maintenance, MemoryBackend, MemoryId, MessageId, Progress, Result, Scope, Score,
+    Sessions, Subject, Transfer, config, memory, ops, packet, provider, scope, time,
+};
+pub use handle::Memory;
+
+/// The engine in process: embedders, clocks, stores.
+#[cfg(feature = "embedded-lite")]
+pub use cml_embedded as embedded;
+
+/// The README's programs are compiled with the documentation tests.
+#[cfg(all(doctest, feature = "embedded-lite"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

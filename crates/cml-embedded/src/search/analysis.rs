@@ -267,7 +267,7 @@ const NUMBER_WORDS: &[&str] = &[
 
 #[rustfmt::skip]
 const TIME_WORDS: &[&str] = &[
-    "afternoon", "ago", "april", "august", "autumn", "christmas", "day", "days", "december", "decade", "evening",
+    "afternoon", "ago", "april", "august", "autumn", "christmas", "day", "days", "decade", "december", "evening",
     "february", "fortnight", "friday", "hour", "hours", "january", "july", "june", "last", "lately", "march",
     "may", "minutes", "monday", "month", "months", "morning", "next", "night", "november", "october", "recently",
     "saturday", "season", "september", "since", "soon", "spring", "summer", "sunday", "thursday", "today",

@@ -328,7 +328,7 @@ impl TenantIndex {
 
     /// Computes a turn's vector lengths again, after its records or its place changed.
     fn refresh_norms(&mut self, place: TurnRef) {
-        let norm = self.cross(place, place).sqrt();
+        let norm = self.cross(place, place).max(0.0).sqrt();
         if let Some(turn) = self.turn_mut(place) {
             turn.norm = norm;
             let next = turn.next;
@@ -365,6 +365,6 @@ impl TenantIndex {
                 sum += cosine * of_a.norms[chunk] * of_b.norms[other];
             }
         }
-        sum.max(0.0)
+        sum
     }
 }

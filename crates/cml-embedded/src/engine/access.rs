@@ -1,0 +1,65 @@
+//! Which memories reads returned, collected in memory and written down with the next commit.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use cml_core::MemoryId;
+
+use crate::store::{Access, ChangeSet};
+
+/// Counts of one tenant, by record.
+type Counts = HashMap<MemoryId, (u64, DateTime<Utc>)>;
+
+/// Distinct records of a tenant from which on the counts are written without waiting for a commit.
+pub(super) const FLUSH_AT: usize = 512;
+
+/// Access counts that are not in the store yet. Lost when the process is killed: they are a hint for
+/// forgetting, and no read waits for them.
+#[derive(Debug, Default)]
+pub(super) struct AccessLog(Mutex<HashMap<String, Counts>>);
+
+impl AccessLog {
+    /// Counts one access to each record; says how many records of the tenant wait.
+    pub(super) fn record(&self, tenant: &str, ids: impl Iterator<Item = MemoryId>, at: DateTime<Utc>) -> usize {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = log.entry(tenant.to_owned()).or_default();
+        for id in ids {
+            let (count, last) = counts.entry(id).or_insert((0, at));
+            *count += 1;
+            *last = (*last).max(at);
+        }
+        counts.len()
+    }
+
+    /// Takes what waits for a tenant.
+    pub(super) fn take(&self, tenant: &str) -> Vec<Access> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        counts.into_iter().flatten().map(|(id, (count, at))| Access { id, count, at }).collect()
+    }
+
+    /// Takes what waits for every tenant.
+    pub(super) fn take_all(&self) -> Vec<(String, Vec<Access>)> {
+        let tenants: Vec<String> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        tenants.into_iter().map(|tenant| (tenant.clone(), self.take(&tenant))).collect()
+    }
+}
+
+/// A change set that only counts accesses.
+pub(super) fn changes(tenant: &str, accessed: Vec<Access>) -> ChangeSet {
+    ChangeSet { accessed, ..ChangeSet::new(tenant) }
+}
+
+impl super::Engine {
+    /// Writes down what waits for a tenant, so that the next read of its records shows it.
+    pub(super) async fn flush_accesses(&self, tenant: &str) -> cml_core::Result<()> {
+        let accessed = self.accesses.take(tenant);
+        if !accessed.is_empty() {
+            self.store.commit(changes(tenant, accessed)).await?;
+        }
+        Ok(())
+    }
+}

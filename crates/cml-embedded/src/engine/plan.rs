@@ -1,0 +1,198 @@
+//! What a verb is about to change: a working set over what it observed.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use cml_core::{
+    EntityId, EventId, FactId, MemoryId, Scope, Score,
+    memory::{
+        Event, EventType, Evidence, Fact, MemoryRecord, MemoryStatus, Metadata, OperationType, RecordVersion,
+    },
+    ops::{Entity, FactVersion, Mention},
+};
+
+use super::answers::digest;
+use crate::{
+    extract,
+    store::{ChangeSet, Digest, EmbeddingPut, ModelId, Precondition, RecordPut, Reinforcement, Vector, View},
+};
+
+/// Rows that a verb changes, each at most once, with their former states and what they rest on.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) now: DateTime<Utc>,
+    pub(super) changes: ChangeSet,
+    records: HashMap<MemoryId, usize>,
+    facts: HashMap<FactId, usize>,
+}
+
+impl Plan {
+    pub(super) fn new(tenant: &str, now: DateTime<Utc>) -> Self {
+        Self { now, changes: ChangeSet::new(tenant), records: HashMap::new(), facts: HashMap::new() }
+    }
+
+    pub(super) fn require(&mut self, condition: Precondition) {
+        if !self.changes.require.contains(&condition) {
+            self.changes.require.push(condition);
+        }
+    }
+
+    /// A new record.
+    pub(super) fn add_record(&mut self, record: MemoryRecord) {
+        self.records.insert(record.id, self.changes.records.len());
+        self.changes.records.push(RecordPut { dedup: dedup_of(&record), record });
+    }
+
+    /// The record as this plan leaves it so far.
+    pub(super) fn record<'a>(&'a self, current: &'a MemoryRecord) -> &'a MemoryRecord {
+        self.records.get(&current.id).map_or(current, |&at| &self.changes.records[at].record)
+    }
+
+    /// Changes a record: its former state becomes a version, once per plan.
+    pub(super) fn change_record(&mut self, current: &MemoryRecord, change: impl FnOnce(&mut MemoryRecord)) {
+        let at = match self.records.get(&current.id) {
+            Some(&at) => at,
+            None => {
+                self.require(Precondition::Version(current.id, current.version));
+                self.changes.versions.push(RecordVersion::new(current.clone(), self.now));
+                let mut record = current.clone();
+                record.version += 1;
+                record.written_at = self.now;
+                self.add_record(record);
+                self.changes.records.len() - 1
+            }
+        };
+        let put = &mut self.changes.records[at];
+        change(&mut put.record);
+        put.dedup = dedup_of(&put.record);
+    }
+
+    /// Strengthens a record that was said again. A record that this plan makes is strengthened in place.
+    pub(super) fn reinforce(&mut self, id: MemoryId, confidence: Score) {
+        if let Some(&at) = self.records.get(&id) {
+            let record = &mut self.changes.records[at].record;
+            record.confidence = Score::clamped(record.confidence.get().max(confidence.get()));
+            record.access_count += 1;
+            record.last_accessed_at = Some(self.now);
+        } else {
+            self.changes.reinforced.push(Reinforcement { id, confidence, at: self.now });
+        }
+    }
+
+    /// A new fact.
+    pub(super) fn add_fact(&mut self, fact: Fact) {
+        self.facts.insert(fact.id, self.changes.facts.len());
+        self.changes.facts.push(fact);
+    }
+
+    /// Changes a fact: its former state becomes a version, once per plan.
+    pub(super) fn change_fact(&mut self, current: &Fact, change: impl FnOnce(&mut Fact)) {
+        let at = match self.facts.get(&current.id) {
+            Some(&at) => at,
+            None => {
+                let former = FactVersion { fact: current.clone(), recorded_at: self.now };
+                self.changes.fact_versions.push(former);
+                self.add_fact(current.clone());
+                self.changes.facts.len() - 1
+            }
+        };
+        change(&mut self.changes.facts[at]);
+    }
+
+    pub(super) fn add_evidence(&mut self, fact: FactId, evidence: Evidence) {
+        if !self.changes.evidence.contains(&(fact, evidence)) {
+            self.changes.evidence.push((fact, evidence));
+        }
+    }
+
+    pub(super) fn add_vector(&mut self, record: MemoryId, model: ModelId, view: View, vector: Option<&Vector>) {
+        if let Some(vector) = vector {
+            self.changes.embeddings.push(EmbeddingPut { record, model, view, vector: vector.clone() });
+        }
+    }
+
+    /// Notes that a record mentions a name; an entity is one name per namespace and user.
+    pub(super) fn mention(&mut self, scope: &Scope, record: &MemoryRecord, mention: &extract::Mention) {
+        let name_key = mention.name.to_lowercase();
+        let parts = [scope.tenant(), &record.namespace, &record.user_id, &name_key];
+        let id = EntityId::from_uuid(uuid::Builder::from_custom_bytes(digest(&parts.map(str::as_bytes))).into_uuid());
+        if !self.changes.entities.iter().any(|entity| entity.id == id) {
+            self.changes.entities.push(Entity {
+                id,
+                tenant_id: scope.tenant().to_owned(),
+                namespace: record.namespace.clone(),
+                user_id: record.user_id.clone(),
+                name: mention.name.clone(),
+                entity_type: mention.kind.to_string(),
+            });
+        }
+        self.changes.mentions.push(Mention { entity_id: id, memory_id: record.id, message_id: record.message_id });
+    }
+
+    pub(super) fn event(
+        &mut self,
+        scope: &Scope,
+        event_type: EventType,
+        operation: OperationType,
+        memory_ids: Vec<MemoryId>,
+        payload: Metadata,
+    ) {
+        self.changes.events.push(event(scope, event_type, operation, memory_ids, payload, self.now));
+    }
+}
+
+/// An event of the scope.
+pub(super) fn event(
+    scope: &Scope,
+    event_type: EventType,
+    operation: OperationType,
+    memory_ids: Vec<MemoryId>,
+    payload: Metadata,
+    now: DateTime<Utc>,
+) -> Event {
+    Event {
+        id: EventId::new(),
+        tenant_id: scope.tenant().to_owned(),
+        namespace: scope.namespace().to_owned(),
+        user_id: scope.user().to_owned(),
+        agent_id: scope.agent().to_owned(),
+        session_id: scope.session().to_owned(),
+        event_type,
+        operation,
+        payload,
+        memory_ids,
+        created_at: now,
+    }
+}
+
+/// Payload of an event from pairs.
+pub(super) fn payload<const N: usize>(pairs: [(&str, serde_json::Value); N]) -> Metadata {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Digest of what makes a record the same text said again; a memory with a key of its own never is,
+/// and neither is a later chunk.
+pub(super) fn dedup_of(record: &MemoryRecord) -> Option<Digest> {
+    if record.key.is_some() || record.chunk_index > 0 {
+        return None;
+    }
+    Some(dedup_digest(
+        &record.namespace,
+        &record.user_id,
+        &record.session_id,
+        record.role.as_str(),
+        &record.content_hash,
+    ))
+}
+
+pub(super) fn dedup_digest(namespace: &str, user: &str, session: &str, role: &str, hash: &str) -> Digest {
+    digest(&[namespace, user, session, role, hash].map(str::as_bytes))
+}
+
+/// Whether a record still stands for what it says, so that a repetition strengthens it.
+pub(super) fn is_live(record: &MemoryRecord, now: DateTime<Utc>) -> bool {
+    matches!(record.status, MemoryStatus::Active | MemoryStatus::Silent | MemoryStatus::Compressed)
+        && record.superseded_by_id.is_none()
+        && record.valid_to.is_none_or(|end| end > now)
+        && record.expires_at.is_none_or(|end| end > now)
+}

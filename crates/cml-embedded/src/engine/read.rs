@@ -1,0 +1,456 @@
+//! Recalling memories: understand, propose, rank, cut, show.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use cml_core::{
+    Error, MemoryId, Result, Scope, Score,
+    memory::{MemoryItem, MemoryRecord, MemoryStatus, Metadata},
+    ops::{
+        At, Channel, DEFAULT_CONTEXT_TOKENS, ListRequest, OrderBy, ReadFormat, ReadRequest, ReadResponse,
+        RetrievalMeta, Sufficiency,
+    },
+    packet::{self, Group},
+    provider::Embedding,
+};
+
+use super::{
+    Engine,
+    access::FLUSH_AT,
+    recall::{Recall, Slot, memories},
+};
+use crate::{
+    embed::StaticModel,
+    search::{DEFAULT_FLOOR, Hit, IndexedRecord, QueryContext, QueryPlan, SearchRequest, SoftLexicon},
+};
+
+/// Relevance from which a silent memory is returned: a near-quotation.
+const STRONG_CUE: f64 = 0.8;
+
+/// Relevance from which an item can answer by itself.
+const SUFFICIENT: f64 = 0.5;
+
+/// Added to the score of a memory whose current fact fills the slot that the query asks for; about as
+/// much as the best word and vector match together.
+const ASKED_SLOT: f64 = 1.0;
+
+/// Added to the score of a constraint that bears on the situation of the query.
+const APPLIES: f64 = 0.3;
+
+/// Most constraints that are returned although nothing in their wording resembles the query.
+const APPLIED: usize = 5;
+
+/// A read, checked and ready to be searched; owned, so that it can leave the async thread.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    scope: Scope,
+    request: ReadRequest,
+    prefer_session: Option<String>,
+    now: DateTime<Utc>,
+    timezone: Tz,
+    floor: f64,
+}
+
+/// What a search found, before the records are fetched.
+#[derive(Debug, Default)]
+struct Found {
+    hits: Vec<Hit>,
+    /// Memories that current constraints rest on.
+    constraints: HashSet<MemoryId>,
+    /// Those of them that bear on the query.
+    applied: HashSet<MemoryId>,
+    meta: RetrievalMeta,
+}
+
+impl Engine {
+    /// Recalls what answers the query, best first.
+    ///
+    /// # Errors
+    /// `InvalidInput`, `Unavailable`.
+    pub async fn read(&self, scope: &Scope, request: ReadRequest) -> Result<ReadResponse> {
+        self.recall(scope, request, None).await
+    }
+
+    /// A read that puts the memories of one session first.
+    pub(super) async fn recall(
+        &self,
+        scope: &Scope,
+        request: ReadRequest,
+        prefer_session: Option<String>,
+    ) -> Result<ReadResponse> {
+        let started = Instant::now();
+        let question = self.question(scope, request, prefer_session)?;
+        let (ranked, found) = if question.request.query.trim().is_empty() {
+            (self.newest(&question).await?, Found::default())
+        } else {
+            self.search(&question).await?
+        };
+        let tenant = question.scope.tenant();
+        let ids = ranked.iter().map(|(item, _)| item.id);
+        if self.accesses.record(tenant, ids, question.now) >= FLUSH_AT {
+            self.flush_accesses(tenant).await?;
+        }
+        let mut response = self.respond(&question, ranked, found);
+        response.elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
+        Ok(response)
+    }
+
+    /// Hits of a query with their own relevance, best first, for verbs that select by it.
+    pub(super) async fn matches(&self, scope: &Scope, query: &str, least: f64) -> Result<Vec<(MemoryId, f64)>> {
+        let request = ReadRequest::new(query).with_max_results(cml_core::ops::MAX_RESULTS).with_min_relevance(least);
+        let question = self.question(scope, request, None)?;
+        let found = self.find(&question).await?;
+        let strong = found.hits.into_iter().filter(|hit| hit.relevance >= least);
+        Ok(strong.map(|hit| (hit.record, hit.relevance)).collect())
+    }
+
+    fn question(&self, scope: &Scope, request: ReadRequest, prefer_session: Option<String>) -> Result<Question> {
+        request.validate()?;
+        let mut scope = scope.clone();
+        if let Some(session) = request.session_id.as_ref().filter(|session| *session != scope.session()) {
+            if !scope.session().is_empty() {
+                return Err(Error::invalid("session_id", "contradicts the scope of the call"));
+            }
+            scope = scope.with_session(session.clone())?;
+        }
+        let own = scope.namespace();
+        if !own.is_empty() && request.namespaces.iter().any(|namespace| namespace != own) {
+            return Err(Error::invalid("namespaces", "contradicts the scope of the call"));
+        }
+        Ok(Question {
+            timezone: request.user_timezone.as_deref().map_or(Ok(Tz::UTC), cml_core::time::zone)?,
+            floor: request.min_relevance.or(self.config.min_relevance).unwrap_or(DEFAULT_FLOOR),
+            now: self.clock.now(),
+            prefer_session,
+            scope,
+            request,
+        })
+    }
+
+    async fn search(&self, question: &Question) -> Result<(Vec<(MemoryItem, Group)>, Found)> {
+        let mut found = self.find(question).await?;
+        let hits = question.cut(&mut found);
+        let ids: Vec<MemoryId> = hits.iter().map(|hit| hit.record).collect();
+        let mut records: HashMap<MemoryId, MemoryRecord> =
+            self.store.records(question.scope.tenant(), &ids).await?.into_iter().map(|r| (r.id, r)).collect();
+        if let Some(as_of) = question.request.as_of {
+            for record in records.values_mut().filter(|record| record.written_at > as_of) {
+                if let Some(former) = self.state_at(record, At::Time(as_of)).await? {
+                    *record = former;
+                }
+            }
+        }
+        // Relevance never rises down the list: what ranks higher has at least the relevance below it.
+        let mut least = 0.0f64;
+        let mut ranked: Vec<(MemoryItem, Group)> = hits
+            .iter()
+            .rev()
+            .filter_map(|hit| {
+                let record = records.remove(&hit.record)?;
+                least = least.max(hit.relevance);
+                let group = if found.constraints.contains(&record.id) {
+                    Group::Constraints
+                } else {
+                    Group::of(record.memory_type)
+                };
+                let mut item = MemoryItem::new(record, Score::clamped(least));
+                item.explain = question.request.explain.then(|| explanation(hit));
+                Some((item, group))
+            })
+            .collect();
+        ranked.reverse();
+        Ok((ranked, found))
+    }
+
+    /// Ranks what the index of the tenant holds.
+    async fn find(&self, question: &Question) -> Result<Found> {
+        let serving = self.generation.get();
+        let (vector, error) = match serving.embed_query(&question.request.query).await {
+            Ok(vector) => (Some(vector), None),
+            Err(error) => {
+                tracing::warn!(%error, "searching by words only");
+                (None, Some(error.message().to_owned()))
+            }
+        };
+        let slot = self.indexes.fresh(self, question.scope.tenant(), &serving).await?;
+        let (question, extractor) = (question.clone(), self.extractor);
+        let mut found = self.off_thread(move || question.search(&slot, extractor, vector.as_ref())).await?;
+        if let Some(error) = error {
+            found.meta.channels.push(Channel { name: "vectors".to_owned(), candidates: 0, error: Some(error) });
+        }
+        Ok(found)
+    }
+
+    /// The newest memories, for an empty query.
+    async fn newest(&self, question: &Question) -> Result<Vec<(MemoryItem, Group)>> {
+        let request = &question.request;
+        let mut list = ListRequest::new().with_order_by(OrderBy::Timestamp);
+        list.memory_types.clone_from(&request.memory_types);
+        list.context_filter.clone_from(&request.context_filter);
+        list.namespaces.clone_from(&request.namespaces);
+        list.agents.clone_from(&request.agents);
+        list.filter.clone_from(&request.filter);
+        (list.since, list.until) = (request.since, request.until);
+        list.statuses = vec![MemoryStatus::Active, MemoryStatus::Compressed];
+        let at = request.as_of.unwrap_or(question.now);
+        let mut ranked = Vec::new();
+        let mut seen = HashSet::new();
+        loop {
+            let page = self.list(&question.scope, list.clone()).await?;
+            for record in page.items {
+                let ended = record.valid_to.is_some_and(|end| end <= at) || record.expires_at.is_some_and(|end| end <= at);
+                let later = request.as_of.is_some_and(|as_of| record.timestamp > as_of);
+                let replaced = record.superseded_by_id.is_some() && request.as_of.is_none();
+                if !ended && !later && !replaced && seen.insert(record.message_id) {
+                    let group = Group::of(record.memory_type);
+                    ranked.push((MemoryItem::new(record, Score::ZERO), group));
+                    if ranked.len() == request.max_results {
+                        return Ok(ranked);
+                    }
+                }
+            }
+            match page.next_cursor {
+                Some(cursor) => list.cursor = Some(cursor),
+                None => return Ok(ranked),
+            }
+        }
+    }
+
+    fn respond(&self, question: &Question, ranked: Vec<(MemoryItem, Group)>, found: Found) -> ReadResponse {
+        let request = &question.request;
+        let mut response = ReadResponse {
+            query: request.query.clone(),
+            total_count: ranked.len(),
+            retrieval_meta: found.meta,
+            ..ReadResponse::default()
+        };
+        response.retrieval_meta.min_relevance = question.floor;
+        response.warnings.extend(
+            response.retrieval_meta.channels.iter().filter_map(|channel| {
+                channel.error.as_ref().map(|error| format!("{} left out: {error}", channel.name))
+            }),
+        );
+        if !request.query.trim().is_empty() {
+            let strongest = ranked.first().map_or(Score::ZERO, |(item, _)| item.relevance);
+            response.sufficiency = Some(Sufficiency {
+                sufficient: strongest.get() >= SUFFICIENT,
+                confidence: strongest,
+                support: ranked.iter().filter(|(item, _)| item.relevance.get() >= SUFFICIENT).count(),
+            });
+        }
+        if request.format == ReadFormat::LlmContext {
+            let items: Vec<(Group, &MemoryItem)> = ranked.iter().map(|(item, group)| (*group, item)).collect();
+            let budget = request.max_context_tokens.unwrap_or(DEFAULT_CONTEXT_TOKENS);
+            let rendered = packet::render(&items, budget, self.counter.as_ref());
+            response.retrieval_meta.tokenizer = self.counter.name().to_owned();
+            response.retrieval_meta.context_tokens = Some(rendered.tokens);
+            response.retrieval_meta.context_items = Some(rendered.included.len());
+            response.llm_context = Some(rendered.text);
+        }
+        for (item, group) in ranked {
+            if request.format != ReadFormat::List {
+                let part = match group {
+                    Group::Constraints => &mut response.constraints,
+                    Group::Facts => &mut response.facts,
+                    Group::Preferences => &mut response.preferences,
+                    _ => &mut response.episodes,
+                };
+                part.push(item.clone());
+            }
+            response.memories.push(item);
+        }
+        response
+    }
+}
+
+impl Question {
+    fn search(
+        &self,
+        slot: &Arc<Slot>,
+        extractor: crate::extract::Extractor,
+        vector: Option<&Embedding>,
+    ) -> Found {
+        let recall = slot.read();
+        let Some(recall) = recall.as_ref() else { return Found::default() };
+        let visible = |namespace: &str, user: &str| self.sees(namespace, user);
+        let participants = recall.index.participants(&visible);
+        let model = StaticModel::builtin().ok();
+        let plan = QueryPlan::new(
+            &self.request.query,
+            &QueryContext {
+                reference_time: self.request.reference_time.unwrap_or(self.now),
+                timezone: self.timezone,
+                speaker: self.request.speaker.as_deref(),
+                participants: &participants,
+                has_assistant: recall.index.has_assistant(&visible),
+                lexicon: SoftLexicon::builtin().zip(model),
+            },
+        );
+        let (boosts, applied, constraints) = self.facts(recall, extractor);
+        let filter = Filter::new(self);
+        let result = recall.index.search(&SearchRequest {
+            plan: &plan,
+            vector,
+            visible: &visible,
+            accept: &|record| filter.accepts(record),
+            session: Some(self.scope.session()).filter(|session| !session.is_empty()),
+            prefer_session: self.prefer_session.as_deref(),
+            // Silent memories that are no near-quotation are dropped afterwards.
+            limit: self.request.max_results.saturating_mul(2).max(100),
+            boosts: &boosts,
+            explain: self.request.explain,
+        });
+        let channel = |name: &str, candidates| Channel { name: name.to_owned(), candidates, error: None };
+        let mut found = Found { hits: result.hits, constraints, applied, ..Found::default() };
+        found.meta.profile = format!("{:?}", plan.profile).to_lowercase();
+        found.meta.candidates = result.candidates;
+        if vector.is_some() {
+            found.meta.channels.push(channel("vectors", result.candidates));
+        }
+        found.meta.channels.push(channel("words", result.candidates));
+        found.meta.channels.push(channel("facts", boosts.len() - found.applied.len()));
+        found.meta.channels.push(channel("constraints", found.applied.len()));
+        for hit in &mut found.hits {
+            let silent =
+                recall.index.record(hit.record).is_some_and(|record| record.row.status == MemoryStatus::Silent);
+            if silent && hit.relevance < STRONG_CUE {
+                hit.relevance = -1.0;
+            } else if found.applied.contains(&hit.record) {
+                hit.relevance = hit.relevance.max(self.floor);
+            }
+        }
+        found.hits.retain(|hit| hit.relevance >= 0.0);
+        found
+    }
+
+    /// Memories behind facts that the query asks for and constraints that bear on it: what is added to
+    /// their scores, which constraints apply, and which memories hold constraints at all.
+    fn facts(
+        &self,
+        recall: &Recall,
+        extractor: crate::extract::Extractor,
+    ) -> (Vec<(MemoryId, f64)>, HashSet<MemoryId>, HashSet<MemoryId>) {
+        let query = &self.request.query;
+        let slots = extractor.slots_asked(query);
+        let situations = extractor.situations(query);
+        let asker = self.request.speaker.as_deref().unwrap_or("user");
+        let mut boosts = Vec::new();
+        let mut applied = Vec::new();
+        let mut constraints = HashSet::new();
+        for fact in recall.facts.iter().filter(|fact| self.sees(&fact.namespace, &fact.user_id)) {
+            if fact.is_constraint() {
+                constraints.extend(memories(fact));
+                if fact.situations.iter().any(|situation| situations.contains(&situation.as_str())) {
+                    applied.push((fact.valid_from, fact));
+                }
+            }
+            let own = fact.subject == asker || fact.subject == "user";
+            if own && slots.iter().any(|slot| *slot == fact.slot) {
+                boosts.extend(memories(fact).map(|id| (id, ASKED_SLOT)));
+            }
+        }
+        applied.sort_by_key(|(since, fact)| (std::cmp::Reverse(*since), fact.id));
+        let applied: HashSet<MemoryId> =
+            applied.iter().take(APPLIED).flat_map(|(_, fact)| memories(fact)).collect();
+        boosts.extend(applied.iter().map(|id| (*id, APPLIES)));
+        (boosts, applied, constraints)
+    }
+
+    fn sees(&self, namespace: &str, user: &str) -> bool {
+        self.scope.sees(namespace, user, self.scope.session())
+            && (self.request.namespaces.is_empty() || self.request.namespaces.iter().any(|name| name == namespace))
+    }
+
+    /// The hits that are strong enough, at most as many as were asked for. A constraint that applies
+    /// takes the place of the weakest other hit rather than being left out.
+    fn cut(&self, found: &mut Found) -> Vec<Hit> {
+        let mut hits = std::mem::take(&mut found.hits);
+        hits.retain(|hit| hit.relevance >= self.floor);
+        let most = self.request.max_results;
+        let mut surplus = hits.len().saturating_sub(most);
+        let mut position = hits.len();
+        hits.reverse();
+        hits.retain(|hit| {
+            position -= 1;
+            let applies = found.applied.contains(&hit.record) && position >= most;
+            let drop = surplus > 0 && !applies;
+            surplus -= usize::from(drop);
+            !drop
+        });
+        hits.reverse();
+        hits.truncate(most);
+        hits
+    }
+}
+
+/// The filters of a read, prepared for one pass over the index.
+struct Filter<'a> {
+    question: &'a Question,
+    now: i64,
+    as_of: Option<i64>,
+    since: Option<i64>,
+    until: Option<i64>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(question: &'a Question) -> Self {
+        let request = &question.request;
+        let micros = |instant: DateTime<Utc>| instant.timestamp_micros();
+        Self {
+            question,
+            now: micros(question.now),
+            as_of: request.as_of.map(micros),
+            since: request.since.map(micros),
+            until: request.until.map(micros),
+        }
+    }
+
+    fn accepts(&self, record: &IndexedRecord<'_>) -> bool {
+        let (request, row) = (&self.question.request, record.row);
+        let status = matches!(row.status, MemoryStatus::Active | MemoryStatus::Compressed | MemoryStatus::Silent);
+        let at = self.as_of.unwrap_or(self.now);
+        let holds = match self.as_of {
+            None => !row.superseded,
+            Some(as_of) => record.said_at <= as_of,
+        };
+        status
+            && holds
+            && row.valid_to.is_none_or(|end| end > at)
+            && row.expires_at.is_none_or(|end| end > at)
+            && (request.memory_types.is_empty() || request.memory_types.contains(&row.kind))
+            && (request.agents.is_empty() || request.agents.contains(&row.agent))
+            && (request.context_filter.is_empty()
+                || request.context_filter.iter().any(|tag| row.tags.contains(tag)))
+            && self.in_range(record)
+            && request.filter.as_ref().is_none_or(|filter| filter.matches(&metadata(row.metadata.as_deref())))
+    }
+
+    /// Said in the range, or telling of something that overlaps it.
+    fn in_range(&self, record: &IndexedRecord<'_>) -> bool {
+        let within = |start: i64, end: i64| {
+            self.since.is_none_or(|since| end >= since) && self.until.is_none_or(|until| start < until)
+        };
+        let event = record.row.event.is_some_and(|(start, end)| within(start, (end - 1).max(start)));
+        within(record.said_at, record.said_at) || event
+    }
+}
+
+fn metadata(json: Option<&str>) -> Metadata {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+/// Why a hit is where it is.
+fn explanation(hit: &Hit) -> serde_json::Value {
+    let features: serde_json::Map<String, serde_json::Value> = hit
+        .features
+        .iter()
+        .flat_map(|features| features.named())
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    serde_json::json!({ "score": hit.score, "relevance": hit.relevance, "features": features })
+}

@@ -1,0 +1,68 @@
+//! What the vector of a query says about turns.
+
+use super::vectors::QueryVector;
+use super::view::View;
+
+/// Cosines by number in the view; 0 without vectors.
+#[derive(Debug, Default)]
+pub(crate) struct Dense {
+    /// Of the turn: its best chunk.
+    pub(crate) own: Vec<f32>,
+    /// Of the previous turn and the turn together.
+    pub(crate) context: Vec<f32>,
+    /// Of each record, by its number in the view.
+    pub(crate) records: Vec<f32>,
+    /// Dot product of the query with the turn's unnormalised vector.
+    sums: Vec<f32>,
+}
+
+impl Dense {
+    pub(crate) fn fill(&mut self, view: &View<'_>, query: Option<&QueryVector>) {
+        for (values, len) in [
+            (&mut self.own, view.turns),
+            (&mut self.context, view.turns),
+            (&mut self.sums, view.turns),
+            (&mut self.records, view.records),
+        ] {
+            values.clear();
+            values.resize(len, 0.0);
+        }
+        let Some(query) = query else {
+            return;
+        };
+        let additive = view.index.options.additive;
+        view.for_each_turn(|number, part, slot, _| {
+            let partition = part.partition;
+            let (mut best, mut best_context, mut sum) = (f32::MIN, 0.0_f32, 0.0);
+            for chunk in partition.chunks(slot as u32) {
+                let cosine = partition.vectors.cosine(chunk, query);
+                self.records[part.first_record + chunk] = cosine;
+                best = best.max(cosine);
+                sum += cosine * partition.norms[chunk];
+                if !additive {
+                    let context = partition.contexts.cosine(chunk, query);
+                    best_context = if best_context == 0.0 { context } else { best_context.max(context) };
+                }
+            }
+            if best > f32::MIN {
+                self.own[number] = best;
+                self.sums[number] = sum;
+                self.context[number] = if best_context == 0.0 { best } else { best_context };
+            }
+        });
+        if !additive {
+            return;
+        }
+        view.for_each_turn(|number, _, _, turn| {
+            if turn.norm <= 0.0 {
+                return;
+            }
+            self.context[number] = match view.number(turn.prev) {
+                Some(prev) if turn.context_norm > 0.0 => {
+                    (self.sums[number] + self.sums[prev]) / turn.context_norm
+                }
+                _ => self.sums[number] / turn.norm,
+            };
+        });
+    }
+}

@@ -1,0 +1,268 @@
+//! Understanding a query: its words, what kind of request it is, whom and when it asks about.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::analysis::{TurnAnalysis, for_each_word};
+use super::soft::{Neighbour, SoftLexicon};
+use crate::embed::StaticModel;
+use crate::extract::{TimeMention, resolve_dates};
+
+/// What is known when a query arrives, besides its text.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "built field by field by the caller")]
+pub struct QueryContext<'a> {
+    /// The instant that "today" and "two weeks ago" refer to.
+    pub reference_time: DateTime<Utc>,
+    /// The asker's time zone.
+    pub timezone: Tz,
+    /// Who asks, where several people talk.
+    pub speaker: Option<&'a str>,
+    /// Names under which turns of the scope are spoken.
+    pub participants: &'a [&'a str],
+    /// Whether an assistant speaks in the scope.
+    pub has_assistant: bool,
+    /// Words of like meaning; without it only equal stems match.
+    pub lexicon: Option<(&'a SoftLexicon, &'a StaticModel)>,
+}
+
+/// A query, understood.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct QueryPlan {
+    /// The distinct stems, at most [`MAX_TERMS`].
+    pub terms: Vec<QueryTerm>,
+    /// What kind of request it is.
+    pub profile: Profile,
+    /// Whose words are asked for.
+    pub asked: Asked,
+    /// What kind of answer is wanted.
+    pub answer: Answer,
+    /// The times that the query names, each from its first microsecond since 1970 UTC to its last.
+    pub windows: Vec<(i64, i64)>,
+}
+
+/// A stem of a query.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct QueryTerm {
+    /// The stem.
+    pub stem: Box<str>,
+    /// Stems of like meaning, closest first.
+    pub neighbours: Arc<[Neighbour]>,
+    /// What the stem is as part of a date.
+    pub date: Option<DatePart>,
+}
+
+/// A word as part of a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DatePart {
+    /// Day of the month, 1..=31.
+    Day(u8),
+    /// Month, 1..=12.
+    Month(u8),
+    /// Year, 1900..=2099.
+    Year(u16),
+}
+
+/// Which weights rank the candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Profile {
+    /// A question about talk between people, or about single memories.
+    People,
+    /// A question about talk between a user and an assistant.
+    Chat,
+    /// A sentence that asks nothing: what is said now, for which something earlier may matter.
+    Statement,
+    /// A few words to look for, or an order.
+    Keywords,
+}
+
+/// Whose words a query asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Asked {
+    /// Nobody in particular.
+    Anyone,
+    /// The person of this name.
+    Person(Box<str>),
+    /// The user of an assistant.
+    User,
+    /// The assistant.
+    Assistant,
+}
+
+/// What kind of answer a question wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Answer {
+    /// A time: "when", "how long ago".
+    pub time: bool,
+    /// A number: "how many".
+    pub number: bool,
+    /// A name: "who", "where", "which".
+    pub name: bool,
+}
+
+impl QueryPlan {
+    /// Reads a query. An empty one has no terms.
+    #[must_use]
+    pub fn new(text: &str, context: &QueryContext<'_>) -> Self {
+        let mut words: Vec<String> = Vec::new();
+        for_each_word(text, |word| words.push(word.lower.to_owned()));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let profile = profile(text, &words, context.has_assistant);
+        Self {
+            terms: terms(text, context),
+            profile,
+            asked: asked(&words, context),
+            answer: answer(&words),
+            windows: windows(text, context),
+        }
+    }
+}
+
+/// Most stems of a query that take part in the search.
+pub const MAX_TERMS: usize = 64;
+
+fn terms(text: &str, context: &QueryContext<'_>) -> Vec<QueryTerm> {
+    let stems = TurnAnalysis::of(text).terms;
+    let term = |(stem, _): (Box<str>, u16)| QueryTerm {
+        neighbours: context.lexicon.map_or_else(
+            || Arc::from([]),
+            |(lexicon, model)| lexicon.neighbours(model, &stem),
+        ),
+        date: date_part(&stem),
+        stem,
+    };
+    stems.into_iter().take(MAX_TERMS).map(term).collect()
+}
+
+fn date_part(stem: &str) -> Option<DatePart> {
+    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 0 {
+        let number: u16 = stem[..digits].parse().ok()?;
+        return match (number, digits, &stem[digits..]) {
+            (1..=31, 1..=2, "" | "st" | "nd" | "rd" | "th") => Some(DatePart::Day(number as u8)),
+            (1900..=2099, 4, "") => Some(DatePart::Year(number)),
+            _ => None,
+        };
+    }
+    let month = MONTHS.iter().position(|month| *month == stem)?;
+    Some(DatePart::Month(month as u8 % 12 + 1))
+}
+
+/// Stems of the months' names, then of their abbreviations.
+#[rustfmt::skip]
+const MONTHS: [&str; 24] = [
+    "januari", "februari", "march", "april", "may", "june", "juli", "august", "septemb", "octob", "novemb", "decemb",
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sept", "oct", "nov", "dec",
+];
+
+fn profile(text: &str, words: &[&str], has_assistant: bool) -> Profile {
+    let question = text.contains('?')
+        || words.first().is_some_and(|word| QUESTION_WORDS.contains(word))
+        || matches!(words, ["tell", "me", ..] | ["remind", "me", ..] | ["do", "you", ..]);
+    if question {
+        return if has_assistant { Profile::Chat } else { Profile::People };
+    }
+    let sentence = words.len() > KEYWORDS || words.iter().any(|word| SENTENCE_WORDS.contains(word));
+    if sentence { Profile::Statement } else { Profile::Keywords }
+}
+
+/// Most words of a keyword query.
+const KEYWORDS: usize = 8;
+
+/// Words that open a question even without its mark.
+#[rustfmt::skip]
+const QUESTION_WORDS: &[&str] = &[
+    "what", "what's", "when", "when's", "where", "where's", "who", "who's", "whom", "whose", "which", "why", "how",
+    "how's", "did", "does", "is", "are", "was", "were", "has", "can", "could", "would", "should",
+];
+
+/// Words that a sentence has and a list of keywords lacks.
+#[rustfmt::skip]
+const SENTENCE_WORDS: &[&str] = &[
+    "i", "i'm", "i've", "i'd", "i'll", "you", "you're", "he", "he's", "she", "she's", "it", "it's", "we", "we're",
+    "they", "they're", "am", "is", "are", "was", "were", "has", "had", "have", "been", "that's", "this", "so",
+];
+
+fn asked(words: &[&str], context: &QueryContext<'_>) -> Asked {
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+    let mut named = context.participants.iter().filter(|name| is_named(name, words));
+    if let (Some(name), None) = (named.next(), named.next()) {
+        return Asked::Person((**name).into());
+    }
+    if context.has_assistant {
+        let pair = |first: &[&str], second: &[&str]| {
+            words.windows(2).any(|pair| first.contains(&pair[0]) && second.contains(&pair[1]))
+        };
+        let told = pair(&["you"], SAID) || words.windows(3).any(|three| {
+            three[0] == "did" && three[1] == "you" && SAYING.contains(&three[2])
+        });
+        let talked = pair(&["our"], TALK) || pair(&["previous", "last", "earlier", "past"], TALK);
+        let reminded = has(&["remind"]) && !has(&["my", "mine", "our"]);
+        return if told || talked || reminded {
+            Asked::Assistant
+        } else if has(FIRST_PERSON) {
+            Asked::User
+        } else {
+            Asked::Anyone
+        };
+    }
+    match context.speaker {
+        Some(speaker) if has(FIRST_PERSON) => Asked::Person(speaker.into()),
+        _ => Asked::Anyone,
+    }
+}
+
+#[rustfmt::skip]
+const SAID: &[&str] = &[
+    "told", "said", "mentioned", "recommended", "suggested", "gave", "provided", "listed", "explained", "described",
+    "wrote", "created", "shared", "advised", "proposed",
+];
+
+#[rustfmt::skip]
+const SAYING: &[&str] = &[
+    "tell", "say", "mention", "recommend", "suggest", "give", "provide", "list", "explain", "describe", "write",
+    "create", "share", "advise", "propose",
+];
+
+const TALK: &[&str] = &["conversation", "conversations", "chat", "chats", "discussion", "talk"];
+
+const FIRST_PERSON: &[&str] = &["i", "my", "me", "mine", "i'm", "i've", "i'd", "i'll", "we", "our", "us"];
+
+/// Whether the first word of `name`, or all of it, is among the words.
+fn is_named(name: &str, words: &[&str]) -> bool {
+    let mut found = false;
+    let mut first = true;
+    for_each_word(name, |part| {
+        if std::mem::take(&mut first) {
+            found = words.iter().any(|word| *word == part.lower || word.strip_suffix("'s") == Some(part.lower));
+        }
+    });
+    found
+}
+
+fn answer(words: &[&str]) -> Answer {
+    let first = words.first().copied().unwrap_or_default();
+    let pair = |a: &str, b: &[&str]| words.windows(2).any(|pair| pair[0] == a && b.contains(&pair[1]));
+    Answer {
+        time: words.contains(&"when")
+            || pair("what", &["date", "day", "month", "year", "time"])
+            || pair("which", &["date", "day", "month", "year", "week"])
+            || pair("how", &["long"]),
+        number: pair("how", &["many", "much", "often", "old", "long"]),
+        name: matches!(first, "who" | "whom" | "whose" | "where" | "which") || words.contains(&"where"),
+    }
+}
+
+fn windows(text: &str, context: &QueryContext<'_>) -> Vec<(i64, i64)> {
+    let mentions = resolve_dates(text, context.reference_time, context.timezone);
+    let span = |mention: TimeMention| (mention.start.timestamp_micros(), mention.end.timestamp_micros() - 1);
+    mentions.into_iter().map(span).collect()
+}

@@ -1,0 +1,162 @@
+//! What each table takes: its columns, and the values of a row.
+
+use cml_core::{
+    FactId,
+    memory::{Event, Evidence, Fact, Message, RecordVersion, Session},
+    ops::{Edge, Entity, FactVersion, Mention},
+};
+
+use super::{
+    rows::{self, Binds, bytes_of},
+    sql::{Conflict, Put},
+};
+use crate::store::{Changed, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, View};
+
+pub(super) const SESSION: Put = Put::new("sessions", &[rows::SESSION], Conflict::Keep);
+pub(super) const MESSAGE: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Fail);
+pub(super) const RECORD: Put = Put::new("records", &[rows::RECORD, "dedup"], Conflict::Replace("tenant_id, id"));
+pub(super) const RECORD_VERSION: Put =
+    Put::new("record_versions", &[rows::RECORD, "recorded_at"], Conflict::Replace("tenant_id, id, version"));
+pub(super) const TURN: Put = Put::new("terms", &["tenant_id", rows::TURN], Conflict::Replace("tenant_id, id"));
+pub(super) const EMBEDDING: Put = Put::new(
+    "embeddings",
+    &["tenant_id, record_id, model_id, view, norm, vector"],
+    Conflict::Replace("tenant_id, record_id, model_id, view"),
+);
+pub(super) const FACT: Put = Put::new("facts", &[rows::FACT], Conflict::Replace("tenant_id, id"));
+pub(super) const FACT_VERSION: Put = Put::new("fact_versions", &[rows::FACT, "replaced_at"], Conflict::Keep);
+pub(super) const EVIDENCE: Put =
+    Put::new("fact_evidence", &["tenant_id, fact_id, kind, target_id"], Conflict::Keep);
+pub(super) const ENTITY: Put =
+    Put::new("entities", &["tenant_id, id, namespace, user_id, name, entity_type"], Conflict::Keep);
+pub(super) const MENTION: Put =
+    Put::new("mentions", &["tenant_id, entity_id, memory_id, message_id"], Conflict::Keep);
+pub(super) const EDGE: Put = Put::new(
+    "edges",
+    &["tenant_id, source, target, predicate, confidence"],
+    Conflict::Replace("tenant_id, source, target, predicate"),
+);
+pub(super) const EVENT: Put = Put::new("events", &[rows::EVENT], Conflict::Keep);
+pub(super) const IDEMPOTENCY: Put = Put::new(
+    "idempotency",
+    &["tenant_id, key, request, answer, namespace, user_id, agent_id, session_id, expires_at"],
+    Conflict::Replace("tenant_id, key"),
+);
+pub(super) const CHANGE: Put = Put::new("changes", &["tenant_id, seq, kind, id"], Conflict::Fail);
+pub(super) const TOMBSTONE: Put = Put::new("tombstones", &["tenant_id, digest"], Conflict::Keep);
+
+pub(super) fn session(binds: &mut Binds, session: &Session) {
+    rows::bind_session(binds, session);
+}
+
+pub(super) fn message(binds: &mut Binds, message: &Message, number: u64) {
+    rows::bind_message(binds, message, number);
+}
+
+pub(super) fn record(binds: &mut Binds, put: &RecordPut) {
+    rows::bind_record(binds, &put.record);
+    binds.add(put.dedup.as_ref().map(|digest| digest.as_slice()));
+}
+
+pub(super) fn record_version(binds: &mut Binds, version: &RecordVersion) {
+    rows::bind_record(binds, &version.record);
+    binds.time(version.recorded_at);
+}
+
+pub(super) fn turn(binds: &mut Binds, tenant: &str, turn: &TurnRow, number: u64) {
+    binds.add(tenant);
+    rows::bind_turn(binds, turn, number);
+}
+
+pub(super) fn embedding(tenant: &str) -> impl Fn(&mut Binds, &EmbeddingPut) {
+    move |binds, put| {
+        let view: i64 = match put.view {
+            View::Own => 0,
+            View::Context => 1,
+        };
+        binds
+            .add(tenant)
+            .id(put.record.as_uuid())
+            .add(put.model)
+            .add(view)
+            .add(f64::from(put.vector.norm))
+            .add(bytes_of(&put.vector.values));
+    }
+}
+
+pub(super) fn fact(binds: &mut Binds, fact: &Fact) {
+    rows::bind_fact(binds, fact);
+}
+
+pub(super) fn fact_version(binds: &mut Binds, version: &FactVersion) {
+    rows::bind_fact(binds, &version.fact);
+    binds.time(version.recorded_at);
+}
+
+pub(super) fn evidence(tenant: &str) -> impl Fn(&mut Binds, &(FactId, Evidence)) {
+    move |binds, (fact, evidence)| {
+        let (kind, target) = rows::evidence_parts(evidence);
+        binds.add(tenant).id(fact.as_uuid()).add(kind).id(&target);
+    }
+}
+
+pub(super) fn entity(binds: &mut Binds, entity: &Entity) {
+    binds
+        .add(&*entity.tenant_id)
+        .id(entity.id.as_uuid())
+        .add(&*entity.namespace)
+        .add(&*entity.user_id)
+        .add(&*entity.name)
+        .add(&*entity.entity_type);
+}
+
+pub(super) fn mention(tenant: &str) -> impl Fn(&mut Binds, &Mention) {
+    move |binds, mention| {
+        binds
+            .add(tenant)
+            .id(mention.entity_id.as_uuid())
+            .id(mention.memory_id.as_uuid())
+            .id(mention.message_id.as_uuid());
+    }
+}
+
+pub(super) fn edge(tenant: &str) -> impl Fn(&mut Binds, &Edge) {
+    move |binds, edge| {
+        binds
+            .add(tenant)
+            .id(edge.source.as_uuid())
+            .id(edge.target.as_uuid())
+            .add(&*edge.predicate)
+            .add(edge.confidence);
+    }
+}
+
+pub(super) fn event(binds: &mut Binds, event: &Event) {
+    rows::bind_event(binds, event);
+}
+
+pub(super) fn idempotency(tenant: &str) -> impl Fn(&mut Binds, &IdempotencyRow) {
+    move |binds, row| {
+        binds
+            .add(tenant)
+            .add(&*row.key)
+            .add(row.request.as_slice())
+            .json(&row.answer)
+            .add(row.scope.namespace())
+            .add(row.scope.user())
+            .add(row.scope.agent())
+            .add(row.scope.session())
+            .time(row.expires_at);
+    }
+}
+
+pub(super) fn change(tenant: &str) -> impl Fn(&mut Binds, &(u64, Changed)) {
+    move |binds, (seq, changed)| {
+        let (kind, id): (i64, _) = match changed {
+            Changed::Record(id) => (0, id.as_uuid()),
+            Changed::Turn(id) => (1, id.as_uuid()),
+            Changed::Fact(id) => (2, id.as_uuid()),
+        };
+        binds.add(tenant).add(seq.cast_signed()).add(kind).id(id);
+    }
+}

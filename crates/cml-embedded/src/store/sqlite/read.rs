@@ -1,0 +1,307 @@
+//! Reads by key.
+
+use std::collections::HashMap;
+
+use cml_core::{
+    FactId, MemoryId, MessageId, Result,
+    memory::{Fact, MemoryRecord, Message, RecordVersion, Session},
+};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use uuid::Uuid;
+
+use super::{
+    error::malformed,
+    lookup,
+    rows::{self, Columns, FACT, MESSAGE, RECORD, SESSION, TURN},
+    sql::{Sql, all, binds, first},
+};
+use crate::store::{Changed, IndexedRow, ModelId, Observed, Select, Tail, TurnRow, Wanted};
+
+pub(super) async fn records(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    ids: &[MemoryId],
+) -> Result<Vec<MemoryRecord>> {
+    let found = by_ids(connection, "records", RECORD, tenant, ids.iter().map(MemoryId::as_uuid), rows::record).await?;
+    let found: HashMap<MemoryId, MemoryRecord> = found.into_iter().map(|record| (record.id, record)).collect();
+    Ok(in_order(ids, found))
+}
+
+pub(super) async fn records_of(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    messages: &[MessageId],
+) -> Result<Vec<MemoryRecord>> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(RECORD).push(" FROM records WHERE tenant_id = ?").bind(tenant);
+    sql.in_ids(" AND message_id", messages.iter().map(MessageId::as_uuid));
+    sql.push(" ORDER BY message_id, chunk_index, id");
+    let (text, binds) = sql.into_parts();
+    all(connection, text, binds, rows::record).await
+}
+
+pub(super) async fn versions(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    id: MemoryId,
+) -> Result<Vec<RecordVersion>> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(RECORD).push(", recorded_at FROM record_versions WHERE tenant_id = ?").bind(tenant);
+    sql.push(" AND id = ?").bind(id.as_uuid().as_bytes().as_slice()).push(" ORDER BY version");
+    let (text, binds) = sql.into_parts();
+    all(connection, text, binds, |columns| Ok(RecordVersion::new(rows::record(columns)?, columns.time()?))).await
+}
+
+pub(super) async fn messages(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    ids: &[MessageId],
+) -> Result<Vec<Message>> {
+    by_ids(connection, "messages", MESSAGE, tenant, ids.iter().map(MessageId::as_uuid), rows::message).await
+}
+
+pub(super) async fn session(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    session: &str,
+) -> Result<Option<Session>> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(SESSION).push(" FROM sessions WHERE tenant_id = ?").bind(tenant);
+    sql.push(" AND session_id = ?").bind(session);
+    let (text, binds) = sql.into_parts();
+    first(connection, text, binds, rows::session).await
+}
+
+/// What a write needs to know; the connection is a snapshot.
+pub(super) async fn observe(connection: &mut SqliteConnection, tenant: &str, wanted: &Wanted) -> Result<Observed> {
+    let dedup = lookup::by_dedup(connection, tenant, &wanted.dedup).await?;
+    let keys = lookup::by_key(connection, tenant, &wanted.keys).await?;
+    let slots = lookup::by_slot(connection, tenant, &wanted.slots).await?;
+    let turns = lookup::by_turn(connection, tenant, &wanted.turns).await?;
+    let last = lookup::last_messages(connection, tenant, &wanted.last_messages).await?;
+
+    let ids: Vec<MemoryId> = dedup.values().chain(keys.values()).copied().collect();
+    let records = keyed(records(connection, tenant, &ids).await?, |record| record.id);
+    let ids: Vec<FactId> = slots.values().flatten().copied().collect();
+    let facts = keyed(facts(connection, tenant, &ids).await?, |fact| fact.id);
+    let ids: Vec<MessageId> = turns.values().chain(&last).copied().collect();
+    let messages = keyed(messages(connection, tenant, &ids).await?, |message| message.id);
+    let sizes = memory_sizes(connection, tenant, &turns.values().copied().collect::<Vec<_>>()).await?;
+
+    let fact = |id: &FactId| facts.get(id).cloned();
+    Ok(Observed {
+        state: lookup::tenant(connection, tenant).await?,
+        model: lookup::serving(connection).await?,
+        dedup: dedup.into_iter().filter_map(|(of, id)| Some((of, records.get(&id)?.clone()))).collect(),
+        keys: keys.into_iter().filter_map(|(of, id)| Some((of, records.get(&id)?.clone()))).collect(),
+        slots: slots.into_iter().map(|(of, ids)| (of, ids.iter().filter_map(fact).collect())).collect(),
+        turns: turns
+            .into_iter()
+            .filter_map(|(of, id)| {
+                Some((of, (messages.get(&id)?.clone(), sizes.get(&id).copied().unwrap_or_default())))
+            })
+            .collect(),
+        idempotency: lookup::by_idempotency(connection, tenant, &wanted.idempotency, wanted.now).await?,
+        last_messages: last
+            .iter()
+            .filter_map(|id| messages.get(id))
+            .map(|message| (message.session_id.clone(), message.clone()))
+            .collect(),
+    })
+}
+
+/// How many records the memory of each message has.
+async fn memory_sizes(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    messages: &[MessageId],
+) -> Result<HashMap<MessageId, u32>> {
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::new(
+        "SELECT m.id, (SELECT count(*) FROM records r JOIN records c ON c.tenant_id = r.tenant_id \
+         AND c.message_id = r.message_id WHERE r.tenant_id = m.tenant_id AND r.id = m.memory_id) \
+         FROM messages m WHERE m.tenant_id = ?",
+    );
+    sql.bind(tenant).in_ids(" AND m.id", messages.iter().map(MessageId::as_uuid));
+    let (text, binds) = sql.into_parts();
+    let sizes = all(connection, text, binds, |columns| Ok((columns.id()?, columns.small()?))).await?;
+    Ok(sizes.into_iter().collect())
+}
+
+pub(super) async fn changes(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    seq: u64,
+    limit: usize,
+) -> Result<Tail> {
+    // One statement, so that a list that is cut meanwhile cannot look complete.
+    let rows = all(
+        connection,
+        "SELECT t.last_seq, t.kept_from, c.seq, c.kind, c.id FROM tenants t \
+         LEFT JOIN changes c ON c.tenant_id = t.tenant_id AND c.seq > ? WHERE t.tenant_id = ? ORDER BY c.seq LIMIT ?",
+        binds(|binds| {
+            binds.add(seq.cast_signed()).add(tenant).add(i64::try_from(limit).unwrap_or(i64::MAX));
+        }),
+        |columns| {
+            let reaches = (columns.number()?..=u64::MAX, columns.number()?);
+            let number: Option<i64> = columns.get()?;
+            let Some(number) = number else { return Ok((reaches, None)) };
+            let changed = match columns.get::<i64>()? {
+                0 => Changed::Record(columns.id()?),
+                1 => Changed::Turn(columns.id()?),
+                2 => Changed::Fact(columns.id()?),
+                _ => return Err(malformed("kind of change")),
+            };
+            Ok((reaches, Some((number.cast_unsigned(), changed))))
+        },
+    )
+    .await?;
+    let Some(((beyond, kept_from), _)) = rows.first() else {
+        return Ok(if seq == 0 { Tail::Rows(Vec::new()) } else { Tail::Gone });
+    };
+    // A number that was never given is one of another file's history.
+    if seq < *kept_from || seq > *beyond.start() {
+        return Ok(Tail::Gone);
+    }
+    Ok(Tail::Rows(rows.into_iter().filter_map(|(_, row)| row).collect()))
+}
+
+pub(super) async fn turns(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    select: Select<'_, MessageId>,
+) -> Result<Vec<TurnRow>> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(TURN).push(" FROM terms WHERE tenant_id = ?").bind(tenant).select(select, MessageId::as_uuid);
+    let (text, binds) = sql.into_parts();
+    all(connection, text, binds, rows::turn).await
+}
+
+pub(super) async fn indexed(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    model: ModelId,
+    select: Select<'_, MemoryId>,
+) -> Result<Vec<IndexedRow>> {
+    let mut sql = Sql::new(
+        "SELECT id, message_id, chunk_index, memory_type, status, agent_id, nullif(tags, '[]'), \
+         nullif(metadata, '{}'), event_start, event_end, valid_from, valid_to, expires_at, \
+         superseded_by_id IS NOT NULL, written_at, o.norm, o.vector, c.norm, c.vector FROM records \
+         LEFT JOIN embeddings o ON o.tenant_id = records.tenant_id AND o.record_id = id AND o.model_id = ? AND o.view = 0 \
+         LEFT JOIN embeddings c ON c.tenant_id = records.tenant_id AND c.record_id = id AND c.model_id = ? AND c.view = 1 \
+         WHERE records.tenant_id = ?",
+    );
+    sql.bind(model).bind(model).bind(tenant).select(select, MemoryId::as_uuid);
+    let (text, binds) = sql.into_parts();
+    all(connection, text, binds, indexed_row).await
+}
+
+fn indexed_row(columns: &mut Columns<'_>) -> Result<IndexedRow> {
+    Ok(IndexedRow {
+        id: columns.id()?,
+        turn: columns.id()?,
+        chunk_index: columns.small()?,
+        memory_type: columns.name()?,
+        status: columns.name()?,
+        agent: columns.text()?,
+        tags: columns.optional_list()?,
+        metadata: columns.get()?,
+        event: {
+            let (start, end): (Option<i64>, Option<i64>) = (columns.get()?, columns.get()?);
+            start.map(|start| (start, end.unwrap_or(start)))
+        },
+        valid_from: columns.get()?,
+        valid_to: columns.get()?,
+        expires_at: columns.get()?,
+        superseded: columns.get()?,
+        written_at: columns.get()?,
+        own: columns.vector()?,
+        context: columns.vector()?,
+    })
+}
+
+/// Facts for the index, without evidence.
+pub(super) async fn indexed_facts(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    select: Select<'_, FactId>,
+) -> Result<Vec<Fact>> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(FACT).push(" FROM facts WHERE tenant_id = ?").bind(tenant).select(select, FactId::as_uuid);
+    let (text, binds) = sql.into_parts();
+    all(connection, text, binds, rows::fact).await
+}
+
+/// Facts with their evidence, in the order of `ids`.
+pub(super) async fn facts(connection: &mut SqliteConnection, tenant: &str, ids: &[FactId]) -> Result<Vec<Fact>> {
+    let found = by_ids(connection, "facts", FACT, tenant, ids.iter().map(FactId::as_uuid), rows::fact).await?;
+    let mut facts = in_order(ids, keyed(found, |fact| fact.id));
+    add_evidence(connection, tenant, &mut facts).await?;
+    Ok(facts)
+}
+
+/// Facts that rest on any of the records, by id, with their evidence.
+pub(super) async fn facts_of(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    records: &[MemoryId],
+) -> Result<Vec<Fact>> {
+    let mut sql = Sql::new("SELECT DISTINCT fact_id FROM fact_evidence WHERE tenant_id = ?");
+    sql.bind(tenant).in_ids(" AND target_id", records.iter().map(MemoryId::as_uuid)).push(" AND kind = 0 ORDER BY 1");
+    let (text, binds) = sql.into_parts();
+    let ids: Vec<FactId> = all(connection, text, binds, |columns| columns.id()).await?;
+    facts(connection, tenant, &ids).await
+}
+
+/// Gives each fact what it rests on.
+pub(super) async fn add_evidence(connection: &mut SqliteConnection, tenant: &str, facts: &mut [Fact]) -> Result<()> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::new("SELECT fact_id, kind, target_id FROM fact_evidence WHERE tenant_id = ?");
+    sql.bind(tenant).in_ids(" AND fact_id", facts.iter().map(|fact| fact.id.as_uuid()));
+    sql.push(" ORDER BY fact_id, kind, target_id");
+    let (text, binds) = sql.into_parts();
+    let rows = all(connection, text, binds, |columns| Ok((columns.id::<FactId>()?, rows::evidence(columns)?))).await?;
+    let mut evidence: HashMap<FactId, Vec<_>> = HashMap::new();
+    for (fact, row) in rows {
+        evidence.entry(fact).or_default().push(row);
+    }
+    for fact in facts {
+        fact.evidence = evidence.remove(&fact.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+async fn by_ids<'i, T>(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    columns: &'static str,
+    tenant: &str,
+    ids: impl Iterator<Item = &'i Uuid>,
+    read: impl Fn(&mut Columns<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut ids = ids.peekable();
+    if ids.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "SELECT {columns} FROM {table} WHERE tenant_id = ? AND id IN (SELECT unhex(value) FROM json_each(?))"
+    );
+    let values = binds(|binds| {
+        binds.add(tenant).ids(ids);
+    });
+    all(connection, AssertSqlSafe(text), values, read).await
+}
+
+fn keyed<K: std::hash::Hash + Eq, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
+    rows.into_iter().map(|row| (key(&row), row)).collect()
+}
+
+/// The values of `ids` in their order; an id that is given twice comes twice.
+fn in_order<K: std::hash::Hash + Eq, V: Clone>(ids: &[K], mut found: HashMap<K, V>) -> Vec<V> {
+    let distinct = found.len() == ids.len();
+    ids.iter().filter_map(|id| if distinct { found.remove(id) } else { found.get(id).cloned() }).collect()
+}

@@ -1,0 +1,249 @@
+//! The one task that writes, and how it joins waiting change sets into one transaction.
+
+use std::{fmt, time::Duration};
+
+use cml_core::{Error, Result, provider::EmbeddingModel};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    commit::apply,
+    connection::{Shared, lock},
+    error::{closed, failed},
+    generations,
+    rows::Binds,
+    sql::{first, run_plain},
+};
+use crate::store::{ChangeSet, ModelId, Outcome};
+
+/// Most change sets of one transaction.
+const GROUP: usize = 64;
+/// Change sets that may wait for the writer before callers wait to hand theirs over.
+const QUEUE: usize = 256;
+/// Longest wait for readers of pages that the log still holds after a removal.
+const READERS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the writer is asked for.
+enum Command {
+    Commit(Box<ChangeSet>, oneshot::Sender<Result<Outcome>>),
+    Open(EmbeddingModel, oneshot::Sender<Result<ModelId>>),
+    Close(ModelId, oneshot::Sender<Result<bool>>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The handle of the writer task, which ends when the last handle is dropped and its queue is empty.
+#[derive(Clone)]
+pub(super) struct Writer {
+    commands: mpsc::Sender<Command>,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("free", &self.commands.capacity()).finish()
+    }
+}
+
+/// The connection that the writer uses.
+pub(super) enum Target {
+    /// Of a file, with its busy timeout.
+    File(Box<SqliteConnection>, Duration),
+    /// In memory, shared with those who read.
+    Memory(Shared),
+}
+
+impl Writer {
+    /// Starts the task on the current runtime.
+    pub(super) fn start(target: Target) -> Self {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(work(target, queue));
+        Self { commands }
+    }
+
+    pub(super) async fn commit(&self, changes: ChangeSet) -> Result<Outcome> {
+        self.ask(|answer| Command::Commit(Box::new(changes), answer)).await?
+    }
+
+    pub(super) async fn open_generation(&self, model: EmbeddingModel) -> Result<ModelId> {
+        self.ask(|answer| Command::Open(model, answer)).await?
+    }
+
+    pub(super) async fn close_generation(&self, model: ModelId) -> Result<bool> {
+        self.ask(|answer| Command::Close(model, answer)).await?
+    }
+
+    /// Ends the task after what is queued; ending it twice does nothing.
+    pub(super) async fn stop(&self) {
+        // An error says that it has ended.
+        let _ended = self.ask(Command::Stop).await;
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T> {
+        let (sender, answer) = oneshot::channel();
+        self.commands.send(command(sender)).await.map_err(|_ended| closed())?;
+        answer.await.map_err(|_ended| closed())
+    }
+}
+
+async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
+    let mut cleaning = false;
+    let mut stopped = None;
+    let mut waiting = Vec::with_capacity(GROUP);
+    while queue.recv_many(&mut waiting, GROUP).await > 0 {
+        let mut group = Vec::with_capacity(waiting.len());
+        for command in waiting.drain(..) {
+            match command {
+                Command::Commit(changes, answer) => group.push((changes, answer)),
+                other => {
+                    // In the order of arrival: a generation sees what was committed before.
+                    target.commit(std::mem::take(&mut group), &mut cleaning).await;
+                    match other {
+                        Command::Open(model, answer) => drop(answer.send(target.open_generation(&model).await)),
+                        Command::Close(model, answer) => drop(answer.send(target.close_generation(model).await)),
+                        Command::Stop(answer) => {
+                            queue.close();
+                            stopped = Some(answer);
+                        }
+                        Command::Commit(..) => {}
+                    }
+                }
+            }
+        }
+        target.commit(group, &mut cleaning).await;
+    }
+    target.end().await;
+    if let Some(answer) = stopped {
+        drop(answer.send(()));
+    }
+}
+
+impl Target {
+    /// Commits the change sets together and answers each. Those that removed rows are answered when
+    /// what they removed is out of the file and its log.
+    async fn commit(&mut self, group: Vec<Waiting>, cleaning: &mut bool) {
+        if group.is_empty() {
+            return;
+        }
+        let (sets, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let outcomes = match self {
+            Self::File(connection, _) => together(connection, &sets).await,
+            Self::Memory(shared) => match lock(shared).await {
+                Ok(mut connection) => together(&mut connection, &sets).await,
+                Err(error) => Err(error),
+            },
+        };
+        let outcomes = outcomes.unwrap_or_else(|error| sets.iter().map(|_| Err(again(&error))).collect());
+        let mut removing = Vec::new();
+        for (outcome, answer) in outcomes.into_iter().zip(answers) {
+            match &outcome {
+                Ok(Outcome::Committed(committed)) if !committed.removed.is_empty() => removing.push((outcome, answer)),
+                _ => drop(answer.send(outcome)),
+            }
+        }
+        if *cleaning || !removing.is_empty() {
+            *cleaning = !self.clean(!removing.is_empty()).await;
+        }
+        for (outcome, answer) in removing {
+            drop(answer.send(outcome));
+        }
+    }
+
+    /// Moves the log into the file and empties it, so that removed rows are in neither; the freed pages
+    /// were overwritten. Says whether it succeeded: readers of an older state may prevent it, then it is
+    /// tried again after the next commit.
+    async fn clean(&mut self, patient: bool) -> bool {
+        let Self::File(connection, busy_timeout) = self else { return true };
+        let patience = if patient { READERS_PATIENCE.min(*busy_timeout) } else { Duration::ZERO };
+        let emptied = truncate(connection, patience).await;
+        if let Err(error) = set_busy_timeout(connection, *busy_timeout).await {
+            tracing::warn!(%error, "the busy timeout could not be set back");
+        }
+        emptied.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log could not be emptied");
+            false
+        })
+    }
+
+    async fn open_generation(&mut self, model: &EmbeddingModel) -> Result<ModelId> {
+        match self {
+            Self::File(connection, _) => generations::open(connection, model).await,
+            Self::Memory(shared) => generations::open(&mut *lock(shared).await?, model).await,
+        }
+    }
+
+    async fn close_generation(&mut self, model: ModelId) -> Result<bool> {
+        match self {
+            Self::File(connection, _) => generations::close(connection, model).await,
+            Self::Memory(shared) => generations::close(&mut *lock(shared).await?, model).await,
+        }
+    }
+
+    async fn end(self) {
+        let closing = match self {
+            Self::File(connection, _) => connection.close().await,
+            Self::Memory(shared) => match shared.lock().await.take() {
+                Some(connection) => connection.close().await,
+                None => Ok(()),
+            },
+        };
+        if let Err(error) = closing {
+            // Every acknowledged commit is durable; the next opening recovers the log.
+            tracing::warn!(%error, "the database could not be closed in order");
+        }
+    }
+}
+
+type Waiting = (Box<ChangeSet>, oneshot::Sender<Result<Outcome>>);
+
+/// One transaction, in which a change set that is refused or fails leaves nothing behind.
+async fn together(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Result<Vec<Result<Outcome>>> {
+    run_plain(connection, "BEGIN IMMEDIATE").await?;
+    let outcomes = match sets {
+        [only] => alone(connection, only).await,
+        _ => each(connection, sets).await,
+    };
+    if outcomes.is_err() {
+        // SQLite may have ended the transaction itself, then this fails and nothing is lost.
+        let _ended = run_plain(connection, "ROLLBACK").await;
+    }
+    outcomes
+}
+
+async fn alone(connection: &mut SqliteConnection, changes: &ChangeSet) -> Result<Vec<Result<Outcome>>> {
+    let outcome = apply(connection, changes).await?;
+    let end = if matches!(outcome, Outcome::Committed(_)) { "COMMIT" } else { "ROLLBACK" };
+    run_plain(connection, end).await?;
+    Ok(vec![Ok(outcome)])
+}
+
+async fn each(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Result<Vec<Result<Outcome>>> {
+    let mut outcomes = Vec::with_capacity(sets.len());
+    for changes in sets {
+        run_plain(connection, "SAVEPOINT change_set").await?;
+        let outcome = apply(connection, changes).await;
+        if !matches!(outcome, Ok(Outcome::Committed(_))) {
+            run_plain(connection, "ROLLBACK TO change_set").await?;
+        }
+        run_plain(connection, "RELEASE change_set").await?;
+        outcomes.push(outcome);
+    }
+    run_plain(connection, "COMMIT").await?;
+    Ok(outcomes)
+}
+
+async fn truncate(connection: &mut SqliteConnection, patience: Duration) -> Result<bool> {
+    set_busy_timeout(connection, patience).await?;
+    let busy: Option<i64> =
+        first(connection, "PRAGMA wal_checkpoint(TRUNCATE)", Binds::default(), |columns| columns.get()).await?;
+    Ok(busy == Some(0))
+}
+
+async fn set_busy_timeout(connection: &mut SqliteConnection, timeout: Duration) -> Result<()> {
+    let sql = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map_err(failed)?;
+    Ok(())
+}
+
+/// The error that one caller of several gets.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.message())
+}

@@ -1,0 +1,145 @@
+//! Opening a memory step by step.
+
+use std::{path::PathBuf, sync::Arc};
+
+use cml_core::{
+    Config, Progress, Result,
+    config::Mode,
+    provider::{Embedder, TokenCounter},
+};
+
+use crate::{
+    Memory,
+    connect::{self, Parts},
+    handle::scope,
+};
+
+/// Opens a [`Memory`]: settings of a [`Config`], and parts of the caller's own.
+///
+/// Awaiting the builder opens the memory.
+///
+/// ```
+/// # #[cfg(feature = "embedded-lite")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> cml::Result<()> {
+/// let memory = cml::Memory::lite().tenant("acme").namespace("notes").await?;
+/// assert_eq!(memory.scope().namespace(), "notes");
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded-lite"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder opens nothing until it is awaited"]
+pub struct MemoryBuilder {
+    config: Config,
+    parts: Parts,
+}
+
+impl std::fmt::Debug for MemoryBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryBuilder")
+            .field("config", &self.config)
+            .field("embedder", &self.parts.embedder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Memory {
+    /// A memory in this process: SQLite and the built-in English model. In memory unless
+    /// [`db_path`](MemoryBuilder::db_path) names a file.
+    pub fn lite() -> MemoryBuilder {
+        let mut config = Config::default();
+        config.mode = Mode::Lite;
+        MemoryBuilder::new(config)
+    }
+
+    /// A memory as `config` describes it, to be changed further.
+    pub fn builder(config: Config) -> MemoryBuilder {
+        MemoryBuilder::new(config)
+    }
+}
+
+impl MemoryBuilder {
+    fn new(config: Config) -> Self {
+        Self { config, parts: Parts::default() }
+    }
+
+    /// Keeps memories in this file instead of in memory.
+    pub fn db_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.db_path = Some(path.into());
+        self
+    }
+
+    /// Sets the tenant.
+    pub fn tenant(mut self, id: impl Into<String>) -> Self {
+        self.config.tenant = id.into();
+        self
+    }
+
+    /// Limits the handle to a namespace.
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.config.namespace = Some(name.into());
+        self
+    }
+
+    /// Limits the handle to a user.
+    pub fn user(mut self, id: impl Into<String>) -> Self {
+        self.config.user = Some(id.into());
+        self
+    }
+
+    /// Stamps an author on what the handle writes.
+    pub fn agent(mut self, id: impl Into<String>) -> Self {
+        self.config.agent = Some(id.into());
+        self
+    }
+
+    /// Switches the replacement of personal data by marks on or off; on by default.
+    pub fn redaction(mut self, on: bool) -> Self {
+        self.config.engine.redaction = on;
+        self
+    }
+
+    /// Least relevance of a returned item where a read names none.
+    pub fn min_relevance(mut self, least: f64) -> Self {
+        self.config.engine.min_relevance = Some(least);
+        self
+    }
+
+    /// Makes vectors with this embedder.
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.parts.embedder = Some(embedder);
+        self
+    }
+
+    /// Counts the tokens of chunks and contexts with this tokenizer.
+    pub fn token_counter(mut self, counter: Arc<dyn TokenCounter>) -> Self {
+        self.parts.counter = Some(counter);
+        self
+    }
+
+    /// Makes the vectors again if another model made them, instead of refusing to open the store.
+    pub fn reembed(mut self, progress: Progress) -> Self {
+        self.parts.reembed = Some(progress);
+        self
+    }
+
+    /// Opens the memory.
+    ///
+    /// # Errors
+    /// As [`Memory::connect`].
+    pub async fn open(self) -> Result<Memory> {
+        let scope = scope(&self.config)?;
+        Ok(Memory::new(connect::open(&self.config, self.parts).await?, scope))
+    }
+}
+
+impl IntoFuture for MemoryBuilder {
+    type Output = Result<Memory>;
+    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Result<Memory>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}

@@ -1,0 +1,59 @@
+//! Configuration to backend: the one place that knows which modes are compiled in.
+
+use std::sync::Arc;
+
+use cml_core::{
+    Config, Error, MemoryBackend, Progress, Result,
+    config::Mode,
+    provider::{Embedder, TokenCounter},
+};
+
+/// Parts of the caller's own, for the modes that run in this process.
+#[derive(Clone, Default)]
+pub(crate) struct Parts {
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) counter: Option<Arc<dyn TokenCounter>>,
+    pub(crate) reembed: Option<Progress>,
+}
+
+/// The backend that `config` describes.
+///
+/// # Errors
+/// `Unsupported` naming the cargo feature when the mode is not compiled in; `Config` and `Conflict` as
+/// the backend says.
+pub async fn backend(config: &Config) -> Result<Arc<dyn MemoryBackend>> {
+    open(config, Parts::default()).await
+}
+
+pub(crate) async fn open(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
+    match config.mode {
+        #[cfg(feature = "embedded-lite")]
+        Mode::Lite => lite(config, parts).await,
+        mode => not_compiled(mode, parts),
+    }
+}
+
+#[cfg(feature = "embedded-lite")]
+async fn lite(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
+    let mut builder = cml_embedded::EmbeddedBuilder::new(config.clone());
+    if let Some(embedder) = parts.embedder {
+        builder = builder.embedder(embedder);
+    }
+    if let Some(counter) = parts.counter {
+        builder = builder.token_counter(counter);
+    }
+    if let Some(progress) = parts.reembed {
+        builder = builder.reembed(progress);
+    }
+    Ok(Arc::new(builder.build().await?))
+}
+
+fn not_compiled(mode: Mode, _parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
+    let feature = match mode {
+        Mode::Lite => "embedded-lite",
+        Mode::Standard => "embedded-standard",
+        Mode::Full => "embedded-full",
+        _ => "http",
+    };
+    Err(Error::unsupported(&format!("mode {mode}"), format!("enable the cargo feature `{feature}`")))
+}
