@@ -21,7 +21,10 @@ use cml::{
     Memory, Result,
     embedded::{
         embed::StaticEmbedder,
-        search::{IndexOptions, QueryContext, QueryPlan, RecordRow, SearchRequest, TenantIndex, TurnAnalysis, TurnRow},
+        search::{
+            IndexOptions, QueryContext, QueryPlan, RecordRow, SearchRequest, TenantIndex, TurnAnalysis,
+            TurnRow,
+        },
     },
     memory::{MemoryStatus, MemoryType},
     ops::{ReadRequest, WriteRequest},
@@ -59,8 +62,11 @@ async fn main() -> Result<()> {
 async fn measure(size: usize, given: bool) -> Result<()> {
     let texts = texts(size + QUERIES);
     let (texts, queries) = texts.split_at(size);
-    let embedder: Arc<dyn Embedder> =
-        if given { Arc::new(GivenVectors::new(texts.iter().chain(queries))) } else { Arc::new(StaticEmbedder::new()?) };
+    let embedder: Arc<dyn Embedder> = if given {
+        Arc::new(GivenVectors::new(texts.iter().chain(queries)))
+    } else {
+        Arc::new(StaticEmbedder::new()?)
+    };
     let folder = tempfile::tempdir().map_err(io)?;
     let file = folder.path().join("bench.db");
     let open = || Memory::lite().db_path(&file).embedder(Arc::clone(&embedder)).open();
@@ -259,7 +265,8 @@ impl Random {
     }
 
     fn direction(&mut self, dimensions: usize) -> Vec<f32> {
-        let raw: Vec<f32> = (0..dimensions).map(|_| (self.unit() + self.unit() + self.unit() - 1.5) as f32).collect();
+        let raw: Vec<f32> =
+            (0..dimensions).map(|_| (self.unit() + self.unit() + self.unit() - 1.5) as f32).collect();
         Embedding::from_raw(raw).vector
     }
 }
@@ -267,7 +274,8 @@ impl Random {
 /// Sentences of 12 to 22 words, about 100 characters; word frequencies fall as 1/rank, as in English.
 fn texts(count: usize) -> Vec<String> {
     let mut random = Random(1);
-    let syllables = ["ka", "lo", "mi", "ter", "son", "ing", "ve", "ra", "den", "pu", "shi", "or", "bel", "ti", "gan"];
+    let syllables =
+        ["ka", "lo", "mi", "ter", "son", "ing", "ve", "ra", "den", "pu", "shi", "or", "bel", "ti", "gan"];
     let words: Vec<String> = (0..8_000)
         .map(|_| (0..2 + random.next() % 2).map(|_| syllables[(random.next() % 15) as usize]).collect())
         .collect();
@@ -275,7 +283,9 @@ fn texts(count: usize) -> Vec<String> {
         .map(|n| {
             let length = 12 + random.next() % 10;
             let sentence: Vec<&str> = (0..length)
-                .map(|_| words[((words.len() as f64).powf(random.unit()) as usize).min(words.len() - 1)].as_str())
+                .map(|_| {
+                    words[((words.len() as f64).powf(random.unit()) as usize).min(words.len() - 1)].as_str()
+                })
                 .collect();
             format!("Note {n}: {}.", sentence.join(" "))
         })

@@ -20,7 +20,8 @@ async fn main() -> Result<()> {
     let requests: Vec<WriteRequest> = (0..1000)
         .map(|n| {
             let (room, thing) = (rooms[n % rooms.len()], things[n % things.len()]);
-            WriteRequest::new(format!("Item {n}: a {thing} stands in the {room}, shelf {}", n / 40)).with_tags([room])
+            WriteRequest::new(format!("Item {n}: a {thing} stands in the {room}, shelf {}", n / 40))
+                .with_tags([room])
         })
         .collect();
 

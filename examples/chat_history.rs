@@ -51,9 +51,8 @@ async fn main() -> Result<()> {
     let (mut at_5, mut at_10, mut latencies) = (0.0, 0.0, Vec::new());
     for question in &questions {
         let started = Instant::now();
-        let request = ReadRequest::new(&*question.query)
-            .with_reference_time(question.asked_at)
-            .with_min_relevance(0.0);
+        let request =
+            ReadRequest::new(&*question.query).with_reference_time(question.asked_at).with_min_relevance(0.0);
         let answer = memory.search(request).await?;
         latencies.push(started.elapsed().as_secs_f64() * 1000.0);
 
@@ -106,7 +105,8 @@ async fn main() -> Result<()> {
 
 /// Writes every turn and returns the turn behind each memory.
 async fn ingest(memory: &Memory, turns: &[Turn]) -> Result<HashMap<MemoryId, String>> {
-    let style = ProgressStyle::with_template("ingesting {bar:40} {pos}/{len} turns").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("ingesting {bar:40} {pos}/{len} turns")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(turns.len() as u64).with_style(style);
     let mut ids = HashMap::new();
     for chunk in turns.chunks(50) {
@@ -129,7 +129,8 @@ async fn ingest(memory: &Memory, turns: &[Turn]) -> Result<HashMap<MemoryId, Str
 }
 
 fn lines<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
-    let broken = |error| Error::new(ErrorKind::InvalidInput, "a line of the data is broken").with_source(error);
+    let broken =
+        |error| Error::new(ErrorKind::InvalidInput, "a line of the data is broken").with_source(error);
     text.lines().map(|line| serde_json::from_str(line).map_err(broken)).collect()
 }
 

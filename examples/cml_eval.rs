@@ -232,12 +232,14 @@ fn arguments() -> Result<Arguments> {
 }
 
 fn usage(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, message.to_owned())
-        .with_suggestion("cml_eval --corpus FILE --queries FILE --run FILE [--model FOLDER] [--db FILE] [--asked-only]")
+    Error::new(ErrorKind::InvalidInput, message.to_owned()).with_suggestion(
+        "cml_eval --corpus FILE --queries FILE --run FILE [--model FOLDER] [--db FILE] [--asked-only]",
+    )
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> Result<impl Iterator<Item = Result<T>>> {
-    let broken = |error| Error::new(ErrorKind::InvalidInput, "a line of the data is broken").with_source(error);
+    let broken =
+        |error| Error::new(ErrorKind::InvalidInput, "a line of the data is broken").with_source(error);
     let file = BufReader::new(File::open(path).map_err(io)?);
     Ok(file.lines().map(move |line| serde_json::from_str(&line.map_err(io)?).map_err(broken)))
 }

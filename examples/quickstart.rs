@@ -23,7 +23,10 @@ async fn main() -> Result<()> {
 
     println!("\n{}", memory.search("Where do I live?").await?);
     println!("\n{}", memory.search("theme preferences").await?);
-    println!("\nFor a prompt about dinner:\n{}", memory.get_context("recommend a restaurant for tonight").await?);
+    println!(
+        "\nFor a prompt about dinner:\n{}",
+        memory.get_context("recommend a restaurant for tonight").await?
+    );
 
     println!("\nWhat holds now:");
     for fact in memory.list_facts(ListFacts::new()).await?.items {

@@ -43,7 +43,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    async fn open(name: &'static str, prepare: Prepare, change: impl FnOnce(&mut Config)) -> CaseResult<Self> {
+    async fn open(
+        name: &'static str,
+        prepare: Prepare,
+        change: impl FnOnce(&mut Config),
+    ) -> CaseResult<Self> {
         let Setup { mut config, durable, folder } = prepare()?;
         change(&mut config);
         let backend = cml::connect::backend(&config).await?;

@@ -1,9 +1,6 @@
 //! Many writes in one call.
 
-use cml::{
-    ErrorKind,
-    ops::WriteRequest,
-};
+use cml::{ErrorKind, ops::WriteRequest};
 
 use crate::{
     case::{Case, CaseResult, cases},
@@ -30,7 +27,8 @@ async fn a_batch_keeps_its_order(ctx: &Ctx) -> CaseResult {
 
 async fn a_bad_item_fails_alone(ctx: &Ctx) -> CaseResult {
     let long = "x".repeat(100_001);
-    let requests = ["The safe is new.", "", "The key is old.", long.as_str(), "thanks!", "nul\0", "The door is red."];
+    let requests =
+        ["The safe is new.", "", "The key is old.", long.as_str(), "thanks!", "nul\0", "The door is red."];
     let requests = requests.into_iter().map(WriteRequest::new).collect();
     let mut results = ctx.backend.write_batch(&ctx.scope, requests).await?;
     assert_eq!(results.len(), 7);
@@ -92,7 +90,8 @@ async fn a_batch_of_a_thousand_is_stored_in_full(ctx: &Ctx) -> CaseResult {
 
 async fn items_name_their_own_places(ctx: &Ctx) -> CaseResult {
     let texts = ["The safe is new.", "The key is old."];
-    let requests = texts.iter().zip(["s1", "s2"]).map(|(text, session)| WriteRequest::new(*text).with_session(session));
+    let requests =
+        texts.iter().zip(["s1", "s2"]).map(|(text, session)| WriteRequest::new(*text).with_session(session));
     ctx.write_all(requests).await?;
     for (text, session) in texts.iter().zip(["s1", "s2"]) {
         let log = ctx.messages(session).await?;

@@ -23,9 +23,9 @@ impl Case {
     pub(crate) fn skip_reason(&self, place: &Place) -> Option<String> {
         let capabilities = place.backend.capabilities();
         let missing = self.needs.iter().find(|need| !capabilities.has(**need));
-        missing
-            .map(|need| format!("the backend has no {need}"))
-            .or_else(|| (self.reopens && !place.durable).then(|| "its memories end with the handle".to_owned()))
+        missing.map(|need| format!("the backend has no {need}")).or_else(|| {
+            (self.reopens && !place.durable).then(|| "its memories end with the handle".to_owned())
+        })
     }
 }
 

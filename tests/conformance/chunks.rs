@@ -49,7 +49,9 @@ async fn a_long_text_becomes_chunks_of_one_message_in_order(ctx: &Ctx) -> CaseRe
         assert_eq!(chunk.content_hash, chunks[0].content_hash, "the hash is that of the whole text");
         assert_eq!((chunk.timestamp, &chunk.context_tags), (chunks[0].timestamp, &chunks[0].context_tags));
     }
-    assert!(chunks[0].content_hash.len() == 64 && chunks[0].content_hash.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert!(
+        chunks[0].content_hash.len() == 64 && chunks[0].content_hash.bytes().all(|b| b.is_ascii_hexdigit())
+    );
     Ok(())
 }
 

@@ -24,7 +24,11 @@ async fn applies(ctx: &Ctx, constraint: &str, requests: &[&str]) -> CaseResult {
 }
 
 async fn an_allergy_applies_to_a_restaurant(ctx: &Ctx) -> CaseResult {
-    let requests = ["Can you recommend a restaurant for tonight?", "recommend a restaurant", "What should I cook for dinner?"];
+    let requests = [
+        "Can you recommend a restaurant for tonight?",
+        "recommend a restaurant",
+        "What should I cook for dinner?",
+    ];
     applies(ctx, "I am allergic to shellfish.", &requests).await
 }
 

@@ -6,14 +6,14 @@ use cml::{
     MemoryBackend, MemoryId, Result, Scope,
     memory::{Event, Fact, MemoryDetail, MemoryRecord, Message},
     ops::{
-        EraseRequest, EraseResponse, ForgetRequest, ForgetResponse, GetRequest, ListEvents, ListFacts, ListPage,
-        ListRequest, ReadRequest, ReadResponse, Stats, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse,
-        WriteRequest, WriteResponse,
+        EraseRequest, EraseResponse, ForgetRequest, ForgetResponse, GetRequest, ListEvents, ListFacts,
+        ListPage, ListRequest, ReadRequest, ReadResponse, Stats, TurnRequest, TurnResponse, UpdateRequest,
+        UpdateResponse, WriteRequest, WriteResponse,
     },
     scope::Subject,
 };
 use libtest_mimic::Failed;
-use serde::Serialize;
+use serde_json::to_string as json;
 
 use crate::{
     backends::Place,
@@ -39,6 +39,11 @@ impl Ctx {
     /// Another tenant of the same backend.
     pub(crate) fn stranger(&self) -> CaseResult<Self> {
         Self::new(Arc::clone(&self.place))
+    }
+
+    /// This tenant's place with the names of `other`'s.
+    pub(crate) fn named_as(&self, other: &Self) -> Result<Self> {
+        Ok(self.within(other.scope.clone().with_tenant(self.scope.tenant())?))
     }
 
     fn within(&self, scope: Scope) -> Self {
@@ -213,8 +218,4 @@ impl Ctx {
         }
         Ok(results)
     }
-}
-
-fn json(value: &impl Serialize) -> CaseResult<String> {
-    Ok(serde_json::to_string(value)?)
 }

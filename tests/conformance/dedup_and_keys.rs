@@ -16,10 +16,14 @@ use crate::{
 const TEXT: &str = "The safe is under the stairs.";
 
 async fn the_same_text_again_reinforces_the_memory(ctx: &Ctx) -> CaseResult {
-    let first = WriteRequest::new(TEXT).with_tags(["home", "safety"]).with_metadata(metadata(json!({"a": 1, "b": 1}))?);
+    let first = WriteRequest::new(TEXT)
+        .with_tags(["home", "safety"])
+        .with_metadata(metadata(json!({"a": 1, "b": 1}))?);
     let id = ctx.write(first).await?;
     let before = ctx.get(id).await?;
-    let second = WriteRequest::new(TEXT).with_tags(["safety", "stairs"]).with_metadata(metadata(json!({"b": 2, "c": 3}))?);
+    let second = WriteRequest::new(TEXT)
+        .with_tags(["safety", "stairs"])
+        .with_metadata(metadata(json!({"b": 2, "c": 3}))?);
     let answer = ctx.try_write(second).await?;
     assert_eq!((answer.success, answer.memory_id, answer.chunks_created), (true, Some(id), 0));
     let after = ctx.get(id).await?;
@@ -146,8 +150,12 @@ async fn a_key_has_1_to_200_characters_and_no_control_characters(ctx: &Ctx) -> C
 }
 
 async fn an_expired_memory_is_not_returned(ctx: &Ctx) -> CaseResult {
-    let past = ctx.write(WriteRequest::new("The safe code changed.").with_expires_at(at("2024-03-06T10:00:00Z")?)).await?;
-    let future = ctx.write(WriteRequest::new("The safe was oiled.").with_expires_at(at("2199-03-06T10:00:00Z")?)).await?;
+    let past = ctx
+        .write(WriteRequest::new("The safe code changed.").with_expires_at(at("2024-03-06T10:00:00Z")?))
+        .await?;
+    let future = ctx
+        .write(WriteRequest::new("The safe was oiled.").with_expires_at(at("2199-03-06T10:00:00Z")?))
+        .await?;
     for query in ["The safe code changed.", "safe", ""] {
         assert_eq!(ids(&ctx.read(open(query)).await?.memories), [future], "{query:?}");
     }
@@ -158,7 +166,10 @@ async fn an_expired_memory_is_not_returned(ctx: &Ctx) -> CaseResult {
 
 async fn an_expired_constraint_does_not_apply(ctx: &Ctx) -> CaseResult {
     let request = WriteRequest::new("I am allergic to shellfish.");
-    ctx.write(request.with_timestamp(at("2024-03-01T10:00:00Z")?).with_expires_at(at("2024-03-06T10:00:00Z")?)).await?;
+    ctx.write(
+        request.with_timestamp(at("2024-03-01T10:00:00Z")?).with_expires_at(at("2024-03-06T10:00:00Z")?),
+    )
+    .await?;
     assert!(ctx.recall(open("Can you recommend a restaurant?")).await?.is_empty());
     Ok(())
 }

@@ -77,7 +77,12 @@ async fn asserts_nothing(ctx: &Ctx, role: Role, texts: &[&str]) -> CaseResult {
 }
 
 async fn questions_assert_nothing(ctx: &Ctx) -> CaseResult {
-    let texts = ["Do I live in Berlin?", "Is my name Alice?", "Am I allergic to shellfish?", "Should I work at Globex?"];
+    let texts = [
+        "Do I live in Berlin?",
+        "Is my name Alice?",
+        "Am I allergic to shellfish?",
+        "Should I work at Globex?",
+    ];
     asserts_nothing(ctx, Role::User, &texts).await
 }
 
@@ -92,7 +97,12 @@ async fn hypotheticals_assert_nothing(ctx: &Ctx) -> CaseResult {
 }
 
 async fn negations_assert_nothing(ctx: &Ctx) -> CaseResult {
-    let texts = ["I don't live in Berlin.", "My name is not Alice.", "I am not vegetarian.", "I never worked at Globex."];
+    let texts = [
+        "I don't live in Berlin.",
+        "My name is not Alice.",
+        "I am not vegetarian.",
+        "I never worked at Globex.",
+    ];
     asserts_nothing(ctx, Role::User, &texts).await
 }
 
@@ -128,7 +138,10 @@ async fn multi_valued_slots_append(ctx: &Ctx) -> CaseResult {
     for food in ["shellfish", "peanuts", "walnuts"] {
         ctx.write(format!("I am allergic to {food}.")).await?;
     }
-    assert_eq!(values(&ctx.facts().await?, &["shellfish", "peanuts", "walnuts"]), ["peanuts", "shellfish", "walnuts"]);
+    assert_eq!(
+        values(&ctx.facts().await?, &["shellfish", "peanuts", "walnuts"]),
+        ["peanuts", "shellfish", "walnuts"]
+    );
     Ok(())
 }
 
@@ -152,7 +165,9 @@ async fn a_fact_goes_with_its_last_evidence(ctx: &Ctx) -> CaseResult {
 }
 
 async fn facts_are_listed_by_what_is_asked(ctx: &Ctx) -> CaseResult {
-    for (text, day) in [("My name is Alice.", 1), ("I live in Berlin.", 2), ("I am allergic to shellfish.", 3)] {
+    for (text, day) in
+        [("My name is Alice.", 1), ("I live in Berlin.", 2), ("I am allergic to shellfish.", 3)]
+    {
         let said = at(&format!("2024-03-0{day}T10:00:00Z"))?;
         ctx.write(WriteRequest::new(text).with_timestamp(said)).await?;
     }
@@ -183,7 +198,10 @@ async fn a_retracted_fact_ends_without_a_successor(ctx: &Ctx) -> CaseResult {
     let facts = ctx.backend.facts()?;
     let id = fact(&ctx.facts().await?, "Berlin")?.id;
     let retracted = facts.retract(&ctx.scope, id).await?;
-    assert_eq!((retracted.id, retracted.status, retracted.superseded_by_id), (id, FactStatus::Retracted, None));
+    assert_eq!(
+        (retracted.id, retracted.status, retracted.superseded_by_id),
+        (id, FactStatus::Retracted, None)
+    );
     assert!(retracted.valid_to.is_some());
     assert!(ctx.facts().await?.is_empty());
     assert_eq!(facts.retract(&ctx.scope, id).await?.valid_to, retracted.valid_to, "again changes nothing");

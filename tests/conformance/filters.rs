@@ -16,7 +16,11 @@ use crate::{
 const QUERIES: [&str; 3] = ["The safe is new.", "Where is the door?", ""];
 
 /// Passes when reads with this filter return exactly `expected`, whatever they ask for.
-async fn returns(ctx: &Ctx, filter: impl Fn(ReadRequest) -> ReadRequest, expected: &[MemoryId]) -> CaseResult {
+async fn returns(
+    ctx: &Ctx,
+    filter: impl Fn(ReadRequest) -> ReadRequest,
+    expected: &[MemoryId],
+) -> CaseResult {
     for query in QUERIES {
         let found = ctx.read(filter(open(query))).await?;
         assert_eq!(sorted(&ids(&found.memories)), sorted(expected), "{query:?}");
@@ -32,7 +36,12 @@ async fn a_type_filter_is_exact(ctx: &Ctx) -> CaseResult {
     let plan = typed("The door is red.", MemoryType::Plan).await?;
     typed("The lock is old.", MemoryType::Message).await?;
     returns(ctx, |read| read.with_memory_types([MemoryType::Knowledge]), &[knowledge]).await?;
-    returns(ctx, |read| read.with_memory_types([MemoryType::Knowledge, MemoryType::Plan]), &[knowledge, plan]).await?;
+    returns(
+        ctx,
+        |read| read.with_memory_types([MemoryType::Knowledge, MemoryType::Plan]),
+        &[knowledge, plan],
+    )
+    .await?;
     returns(ctx, |read| read.with_memory_types([MemoryType::Scratch]), &[]).await
 }
 
@@ -44,7 +53,8 @@ async fn a_type_filter_holds_back_constraints(ctx: &Ctx) -> CaseResult {
 }
 
 async fn a_tag_filter_takes_any_of_its_tags(ctx: &Ctx) -> CaseResult {
-    let tagged = |text: &str, tags: &[&str]| ctx.write(WriteRequest::new(text).with_tags(tags.iter().copied()));
+    let tagged =
+        |text: &str, tags: &[&str]| ctx.write(WriteRequest::new(text).with_tags(tags.iter().copied()));
     let both = tagged("The safe is new.", &["home", "safety"]).await?;
     let home = tagged("The door is red.", &["home"]).await?;
     let work = tagged("The lock is old.", &["work"]).await?;
@@ -58,9 +68,12 @@ async fn a_tag_filter_takes_any_of_its_tags(ctx: &Ctx) -> CaseResult {
 }
 
 async fn since_and_until_hold_for_the_time_said(ctx: &Ctx) -> CaseResult {
-    let (first, second, third) = (at("2024-03-01T10:00:00Z")?, at("2024-03-02T10:00:00Z")?, at("2024-03-03T10:00:00Z")?);
+    let (first, second, third) =
+        (at("2024-03-01T10:00:00Z")?, at("2024-03-02T10:00:00Z")?, at("2024-03-03T10:00:00Z")?);
     let mut written = Vec::new();
-    for (said, text) in [first, second, third].into_iter().zip(["The safe is new.", "The door is red.", "The lock is old."]) {
+    for (said, text) in
+        [first, second, third].into_iter().zip(["The safe is new.", "The door is red.", "The lock is old."])
+    {
         written.push(ctx.write(WriteRequest::new(text).with_timestamp(said)).await?);
     }
     returns(ctx, |read| read.with_since(second), &written[1..]).await?;
@@ -103,12 +116,21 @@ async fn an_agent_filter_is_exact(ctx: &Ctx) -> CaseResult {
 }
 
 async fn metadata_filters_are_exact(ctx: &Ctx) -> CaseResult {
-    let with = async |text: &str, fields: Value| ctx.write(WriteRequest::new(text).with_metadata(metadata(fields)?)).await;
-    let first = with("The safe is new.", json!({"topic": "safety", "year": 2023, "labels": ["a", "b"], "task": {"id": 7}})).await?;
-    let second = with("The door is red.", json!({"topic": "colour", "year": 2024, "labels": ["b"], "open": true})).await?;
+    let with = async |text: &str, fields: Value| {
+        ctx.write(WriteRequest::new(text).with_metadata(metadata(fields)?)).await
+    };
+    let first = with(
+        "The safe is new.",
+        json!({"topic": "safety", "year": 2023, "labels": ["a", "b"], "task": {"id": 7}}),
+    )
+    .await?;
+    let second =
+        with("The door is red.", json!({"topic": "colour", "year": 2024, "labels": ["b"], "open": true}))
+            .await?;
     let third = with("The lock is old.", json!({"topic": "Safety", "year": "2024", "open": null})).await?;
     let fourth = with("The wall is white.", json!({})).await?;
-    let [first, second, third, all] = [vec![first], vec![second], vec![third], vec![first, second, third, fourth]];
+    let [first, second, third, all] =
+        [vec![first], vec![second], vec![third], vec![first, second, third, fourth]];
     let both = [first.clone(), second.clone()].concat();
     for (filter, expected) in [
         (json!({"eq": {"field": "topic", "value": "safety"}}), &first),
@@ -126,8 +148,14 @@ async fn metadata_filters_are_exact(ctx: &Ctx) -> CaseResult {
         (json!({"range": {"field": "year", "gt": 2023}}), &second),
         (json!({"range": {"field": "topic", "gte": "a", "lte": "d"}}), &second),
         (json!({"range": {"field": "year", "lte": "2024"}}), &third),
-        (json!({"and": [{"eq": {"field": "labels", "value": "b"}}, {"range": {"field": "year", "lt": 2024}}]}), &first),
-        (json!({"or": [{"eq": {"field": "topic", "value": "safety"}}, {"eq": {"field": "open", "value": true}}]}), &both),
+        (
+            json!({"and": [{"eq": {"field": "labels", "value": "b"}}, {"range": {"field": "year", "lt": 2024}}]}),
+            &first,
+        ),
+        (
+            json!({"or": [{"eq": {"field": "topic", "value": "safety"}}, {"eq": {"field": "open", "value": true}}]}),
+            &both,
+        ),
         (json!({"and": []}), &all),
         (json!({"or": []}), &Vec::new()),
     ] {
@@ -166,7 +194,8 @@ async fn filters_narrow_each_other(ctx: &Ctx) -> CaseResult {
 }
 
 async fn a_filter_finds_its_rows_among_many(ctx: &Ctx) -> CaseResult {
-    let noise = crate::texts::sentences(400).into_iter().map(|text| WriteRequest::new(format!("The safe: {text}")));
+    let noise =
+        crate::texts::sentences(400).into_iter().map(|text| WriteRequest::new(format!("The safe: {text}")));
     ctx.write_all(noise).await?;
     let rare = ctx.write(WriteRequest::new("Leaves covered the tennis court.").with_tags(["rare"])).await?;
     returns(ctx, |read| read.with_tags(["rare"]), &[rare]).await

@@ -109,7 +109,10 @@ async fn the_gate_gives_its_reason_when_asked(ctx: &Ctx) -> CaseResult {
     let mut reasons = Vec::new();
     for answer in [stored, redacted, secret, empty] {
         let reason = some(answer.eval_reason, "eval_reason")?;
-        assert!(!reason.is_empty() && !holds(&reason, "hunter2zebra") && !holds(&reason, "nora@"), "{reason}");
+        assert!(
+            !reason.is_empty() && !holds(&reason, "hunter2zebra") && !holds(&reason, "nora@"),
+            "{reason}"
+        );
         reasons.push(reason);
     }
     reasons.sort();

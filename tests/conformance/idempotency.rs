@@ -36,7 +36,8 @@ async fn a_repeated_idempotency_key_appends_no_second_message(ctx: &Ctx) -> Case
 
 async fn an_idempotency_key_with_another_body_is_a_conflict(ctx: &Ctx) -> CaseResult {
     ctx.write(WriteRequest::new(TEXT).with_idempotency_key("k1")).await?;
-    for other in [WriteRequest::new("The safe is in the bank."), WriteRequest::new(TEXT).with_tags(["home"])] {
+    for other in [WriteRequest::new("The safe is in the bank."), WriteRequest::new(TEXT).with_tags(["home"])]
+    {
         failed(ctx.try_write(other.with_idempotency_key("k1")).await, ErrorKind::Conflict)?;
     }
     let record = &ctx.records().await?[0];
@@ -48,7 +49,8 @@ async fn an_idempotency_key_with_another_body_is_a_conflict(ctx: &Ctx) -> CaseRe
 async fn an_idempotency_key_belongs_to_one_tenant(ctx: &Ctx) -> CaseResult {
     let own = ctx.write(WriteRequest::new(TEXT).with_idempotency_key("k1")).await?;
     let stranger = ctx.stranger()?;
-    let other = stranger.write(WriteRequest::new("The safe is in the bank.").with_idempotency_key("k1")).await?;
+    let other =
+        stranger.write(WriteRequest::new("The safe is in the bank.").with_idempotency_key("k1")).await?;
     assert_ne!(own, other);
     assert_eq!(stranger.get(other).await?.text, "The safe is in the bank.");
     Ok(())
@@ -85,7 +87,8 @@ async fn a_repeated_turn_id_of_a_session_returns_the_first_answer(ctx: &Ctx) -> 
 
 async fn a_repeated_turn_stores_nothing_new(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
-    let request = TurnRequest::new("The safe is under the stairs.").with_assistant_response("The stairs are by the kitchen.");
+    let request = TurnRequest::new("The safe is under the stairs.")
+        .with_assistant_response("The stairs are by the kitchen.");
     for repeat in [request.clone().with_turn_id("t1"), request.with_idempotency_key("k1")] {
         session.turn(repeat.clone()).await?;
         let (records, messages) = (ctx.records().await?.len(), ctx.messages("s1").await?.len());
@@ -97,7 +100,11 @@ async fn a_repeated_turn_stores_nothing_new(ctx: &Ctx) -> CaseResult {
 
 async fn a_turn_with_the_key_of_another_is_a_conflict(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
-    let turn = |text: &str| TurnRequest::new(text).with_assistant_response("That is good to know about it.").with_idempotency_key("k1");
+    let turn = |text: &str| {
+        TurnRequest::new(text)
+            .with_assistant_response("That is good to know about it.")
+            .with_idempotency_key("k1")
+    };
     session.turn(turn("The safe is under the stairs.")).await?;
     failed(session.turn(turn("The safe is in the bank.")).await, ErrorKind::Conflict)?;
     assert_eq!(ctx.messages("s1").await?.len(), 2);
@@ -131,10 +138,14 @@ async fn a_repeated_forget_returns_the_first_count(ctx: &Ctx) -> CaseResult {
 async fn repeats_at_once_store_once(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
     let results = session
-        .parallel(16, |ctx, _| async move { ctx.try_write(WriteRequest::new(TEXT).with_idempotency_key("k1")).await })
+        .parallel(16, |ctx, _| async move {
+            ctx.try_write(WriteRequest::new(TEXT).with_idempotency_key("k1")).await
+        })
         .await?;
     let answers = results.into_iter().collect::<cml::Result<Vec<_>>>()?;
-    assert!(answers.iter().all(|answer| answer.memory_id == answers[0].memory_id && answer.chunks_created == 1));
+    assert!(
+        answers.iter().all(|answer| answer.memory_id == answers[0].memory_id && answer.chunks_created == 1)
+    );
     assert_eq!((ctx.records().await?.len(), ctx.messages("s1").await?.len()), (1, 1));
     Ok(())
 }

@@ -18,7 +18,10 @@ async fn every_type_is_kept_and_returned_where_the_caller_names_it(ctx: &Ctx) ->
     }
     for (memory_type, text) in MemoryType::ALL.iter().zip(UNRELATED) {
         let found = ctx.read(open(text).with_memory_types([*memory_type])).await?.memories;
-        assert_eq!(found.iter().map(|item| (item.memory_type, item.text.as_str())).collect::<Vec<_>>(), [(*memory_type, text)]);
+        assert_eq!(
+            found.iter().map(|item| (item.memory_type, item.text.as_str())).collect::<Vec<_>>(),
+            [(*memory_type, text)]
+        );
         let listed = ctx.list(ListRequest::new().with_memory_types([*memory_type])).await?.items;
         assert_eq!(listed.len(), 1);
     }
@@ -26,7 +29,8 @@ async fn every_type_is_kept_and_returned_where_the_caller_names_it(ctx: &Ctx) ->
 }
 
 async fn the_callers_type_wins_over_the_detected_one(ctx: &Ctx) -> CaseResult {
-    let request = WriteRequest::new("I prefer dark mode in every editor.").with_memory_type(MemoryType::Scratch);
+    let request =
+        WriteRequest::new("I prefer dark mode in every editor.").with_memory_type(MemoryType::Scratch);
     assert_eq!(ctx.get(ctx.write(request).await?).await?.memory_type, MemoryType::Scratch);
     Ok(())
 }
@@ -40,12 +44,17 @@ async fn detects(ctx: &Ctx, expected: MemoryType, texts: &[&str]) -> CaseResult 
 }
 
 async fn a_preference_is_detected(ctx: &Ctx) -> CaseResult {
-    let texts = ["I prefer dark mode in every editor.", "I love hiking in the mountains.", "I'd rather have tea than coffee."];
+    let texts = [
+        "I prefer dark mode in every editor.",
+        "I love hiking in the mountains.",
+        "I'd rather have tea than coffee.",
+    ];
     detects(ctx, MemoryType::Preference, &texts).await
 }
 
 async fn a_constraint_is_detected(ctx: &Ctx) -> CaseResult {
-    let texts = ["Never schedule meetings before 10 am.", "I am allergic to shellfish.", "I must not eat gluten."];
+    let texts =
+        ["Never schedule meetings before 10 am.", "I am allergic to shellfish.", "I must not eat gluten."];
     detects(ctx, MemoryType::Constraint, &texts).await
 }
 

@@ -73,6 +73,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("errors", errors::CASES),
     ("concurrency", concurrency::CASES),
     ("lifecycle", lifecycle::CASES),
+    ("lifecycle", lifecycle::REOPENING),
 ];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {

@@ -22,7 +22,11 @@ async fn a_read_gives_up_to_max_results(ctx: &Ctx) -> CaseResult {
     }
     let all = ctx.read(open("").with_max_results(ctx.backend.capabilities().max_results)).await?;
     assert_eq!(all.memories.len(), 40);
-    assert_eq!(ctx.read(ReadRequest::new("").with_min_relevance(0.0)).await?.memories.len(), 10, "the default");
+    assert_eq!(
+        ctx.read(ReadRequest::new("").with_min_relevance(0.0)).await?.memories.len(),
+        10,
+        "the default"
+    );
     Ok(())
 }
 
@@ -46,7 +50,14 @@ async fn an_empty_memory_gives_an_empty_answer(ctx: &Ctx) -> CaseResult {
 
 async fn relevance_lies_in_0_to_1_and_never_rises(ctx: &Ctx) -> CaseResult {
     ctx.write_unrelated().await?;
-    for query in ["a fox in the garden", "Which bridge was closed?", "music", "zzz", "", "The clock tower struck twelve."] {
+    for query in [
+        "a fox in the garden",
+        "Which bridge was closed?",
+        "music",
+        "zzz",
+        "",
+        "The clock tower struck twelve.",
+    ] {
         let found = ctx.read(open(query)).await?.memories;
         assert!(found.iter().all(|item| (0.0..=1.0).contains(&item.relevance.get())));
         assert!(found.windows(2).all(|pair| pair[0].relevance >= pair[1].relevance), "{query:?}");
@@ -86,7 +97,8 @@ async fn min_relevance_cuts(ctx: &Ctx) -> CaseResult {
     let all = ctx.read(open(query)).await?.memories;
     for floor in [0.05, 0.2, 0.5, 0.8, 1.0] {
         let kept = ctx.read(open(query).with_min_relevance(floor)).await?;
-        let expected: Vec<_> = all.iter().filter(|item| item.relevance.get() >= floor).map(|item| item.id).collect();
+        let expected: Vec<_> =
+            all.iter().filter(|item| item.relevance.get() >= floor).map(|item| item.id).collect();
         assert_eq!(ids(&kept.memories), expected, "{floor}");
         assert!((kept.retrieval_meta.min_relevance - floor).abs() < 1e-9);
     }
@@ -142,7 +154,8 @@ async fn an_answer_is_sufficient(ctx: &Ctx) -> CaseResult {
 
 async fn relevance_can_be_compared_between_queries(ctx: &Ctx) -> CaseResult {
     ctx.write_unrelated().await?;
-    let best = |found: cml::ops::ReadResponse| found.memories.first().map_or(0.0, |item| item.relevance.get());
+    let best =
+        |found: cml::ops::ReadResponse| found.memories.first().map_or(0.0, |item| item.relevance.get());
     let answered = best(ctx.read(open("Which bridge was closed for repairs?")).await?);
     for query in UNANSWERABLE {
         let unanswered = best(ctx.read(open(query)).await?);
@@ -161,7 +174,10 @@ async fn an_empty_query_lists_the_newest_first(ctx: &Ctx) -> CaseResult {
     let newest: Vec<_> = written.into_iter().map(|(_, id)| id).collect();
     for query in ["", "  \n"] {
         assert_eq!(ids(&ctx.read(query).await?.memories), newest, "the floor cuts nothing here");
-        assert_eq!(ids(&ctx.read(ReadRequest::new(query).with_max_results(2usize)).await?.memories), newest[..2]);
+        assert_eq!(
+            ids(&ctx.read(ReadRequest::new(query).with_max_results(2usize)).await?.memories),
+            newest[..2]
+        );
     }
     Ok(())
 }
@@ -205,7 +221,8 @@ async fn a_read_says_how_it_came_about(ctx: &Ctx) -> CaseResult {
 }
 
 async fn a_read_changes_nothing_else(ctx: &Ctx) -> CaseResult {
-    let request = WriteRequest::new("The safe is under the stairs.").with_metadata(metadata(json!({"a": 1}))?);
+    let request =
+        WriteRequest::new("The safe is under the stairs.").with_metadata(metadata(json!({"a": 1}))?);
     let id = ctx.write(request).await?;
     let before = ctx.get(id).await?;
     ctx.read("Where is the safe?").await?;
@@ -228,8 +245,19 @@ async fn a_query_is_checked(ctx: &Ctx) -> CaseResult {
 async fn any_query_is_answered(ctx: &Ctx) -> CaseResult {
     ctx.write_unrelated().await?;
     for query in [
-        "?", "!!!", "the of and", "\"quoted\" AND (NEAR OR *)", "' OR 1=1 --", "🦀", "日本語", "a:b^2~ {x}", "NOT", "-fox",
-        "don't", "%_", "\u{301}",
+        "?",
+        "!!!",
+        "the of and",
+        "\"quoted\" AND (NEAR OR *)",
+        "' OR 1=1 --",
+        "🦀",
+        "日本語",
+        "a:b^2~ {x}",
+        "NOT",
+        "-fox",
+        "don't",
+        "%_",
+        "\u{301}",
     ] {
         ctx.read(query).await?;
     }

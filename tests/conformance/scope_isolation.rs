@@ -164,7 +164,10 @@ async fn a_user_never_sees_another_users_rows(ctx: &Ctx) -> CaseResult {
     failed(ana.get(of_ben).await, ErrorKind::NotFound)?;
     failed(ana.update(UpdateRequest::new(of_ben).with_importance(1.0)).await, ErrorKind::NotFound)?;
     assert_eq!(ana.forget(ForgetRequest::ids([of_ben])).await?.affected_count, 0);
-    assert_eq!(ana.forget(ForgetRequest::new().with_query("safe behind the painting")).await?.affected_count, 0);
+    assert_eq!(
+        ana.forget(ForgetRequest::new().with_query("safe behind the painting")).await?.affected_count,
+        0
+    );
     ben.get(of_ben).await?;
     Ok(())
 }
@@ -225,7 +228,10 @@ async fn ids_have_1_to_100_characters_and_no_control_characters(ctx: &Ctx) -> Ca
     }
     let wide = ctx.namespace(&longest)?.user(&longest)?.agent(&longest)?.session(&longest)?;
     let record = wide.get(wide.write("The safe is in the bank.").await?).await?;
-    assert_eq!([record.namespace, record.user_id, record.agent_id, record.session_id], [(); 4].map(|()| longest.clone()));
+    assert_eq!(
+        [record.namespace, record.user_id, record.agent_id, record.session_id],
+        [(); 4].map(|()| longest.clone())
+    );
     Ok(())
 }
 

@@ -24,7 +24,10 @@ async fn a_created_session_is_as_it_was_asked_for(ctx: &Ctx) -> CaseResult {
     let created = sessions.create(&place.scope, request).await?;
     assert!(!created.session_id.is_empty());
     assert_eq!((created.name.as_str(), created.kind.as_str()), ("Trip to Porto", "chat"));
-    assert_eq!((created.participants.as_slice(), &created.metadata), (["Ana".to_owned(), "Ben".to_owned()].as_slice(), &metadata(json!({"topic": "travel"}))?));
+    assert_eq!(
+        (created.participants.as_slice(), &created.metadata),
+        (["Ana".to_owned(), "Ben".to_owned()].as_slice(), &metadata(json!({"topic": "travel"}))?)
+    );
     let owner = [&created.tenant_id, &created.namespace, &created.user_id, &created.agent_id];
     assert_eq!(owner, [ctx.scope.tenant(), "club", "ana", "scribe"]);
     assert_eq!(created.expires_at.map(|end| (end - created.created_at).num_seconds()), Some(2 * 3600));
@@ -66,20 +69,40 @@ async fn the_first_write_opens_a_session_of_the_callers_own(ctx: &Ctx) -> CaseRe
 async fn a_session_keeps_its_messages_in_order(ctx: &Ctx) -> CaseResult {
     let session = ctx.user("ana")?.agent("scribe")?.session("s1")?;
     let said = at("2024-03-06T10:00:00Z")?;
-    let ask = WriteRequest::new("Is the safe new?").with_turn_id("t1").with_speaker("Ana").with_timestamp(said);
+    let ask =
+        WriteRequest::new("Is the safe new?").with_turn_id("t1").with_speaker("Ana").with_timestamp(said);
     let first = session.write(ask.with_metadata(metadata(json!({"channel": "mail"}))?)).await?;
     session.write(WriteRequest::new("The safe is from 1920.").with_role(Role::Assistant)).await?;
     session.try_write("thanks!").await?;
     ctx.session("s2")?.write("The door is red.").await?;
     let log = ctx.messages("s1").await?;
-    let spoken: Vec<_> = log.iter().map(|message| (message.seq, message.role, message.text.as_str())).collect();
+    let spoken: Vec<_> =
+        log.iter().map(|message| (message.seq, message.role, message.text.as_str())).collect();
     assert_eq!(
         spoken,
-        [(1, Role::User, "Is the safe new?"), (2, Role::Assistant, "The safe is from 1920."), (3, Role::User, "thanks!")]
+        [
+            (1, Role::User, "Is the safe new?"),
+            (2, Role::Assistant, "The safe is from 1920."),
+            (3, Role::User, "thanks!")
+        ]
     );
-    let Message { tenant_id, namespace, user_id, agent_id, session_id, speaker, metadata: fields, said_at, turn_id, memory_id, .. } =
-        &log[0];
-    assert_eq!([tenant_id, namespace, user_id, agent_id, session_id], [ctx.scope.tenant(), "default", "ana", "scribe", "s1"]);
+    let Message {
+        tenant_id,
+        namespace,
+        user_id,
+        agent_id,
+        session_id,
+        speaker,
+        metadata: fields,
+        said_at,
+        turn_id,
+        memory_id,
+        ..
+    } = &log[0];
+    assert_eq!(
+        [tenant_id, namespace, user_id, agent_id, session_id],
+        [ctx.scope.tenant(), "default", "ana", "scribe", "s1"]
+    );
     assert_eq!((speaker.as_str(), turn_id.as_str(), *said_at, *memory_id), ("Ana", "t1", said, Some(first)));
     assert_eq!(fields, &metadata(json!({"channel": "mail"}))?);
     assert_eq!(ctx.get(first).await?.message_id, log[0].id);
@@ -122,12 +145,17 @@ async fn a_context_tells_messages_tool_results_and_notes_apart(ctx: &Ctx) -> Cas
     session.write("How warm is it in Porto?").await?;
     let tool = WriteRequest::new("weather(Porto) = 21 degrees").with_memory_type(MemoryType::ToolResult);
     session.write(tool.with_role(Role::Tool)).await?;
-    session.write(WriteRequest::new("Mention the wind as well.").with_memory_type(MemoryType::Scratch)).await?;
+    session
+        .write(WriteRequest::new("Mention the wind as well.").with_memory_type(MemoryType::Scratch))
+        .await?;
     session.write(WriteRequest::new("It is 21 degrees in Porto.").with_role(Role::Assistant)).await?;
     let context = ctx.backend.sessions()?.context(&ctx.scope, "s1", 1000).await?;
     assert_eq!(context.session_id, "s1");
     assert_eq!(texts(&context.messages), ["How warm is it in Porto?", "It is 21 degrees in Porto."]);
-    assert_eq!(context.messages.iter().map(|item| item.role).collect::<Vec<_>>(), [Some(Role::User), Some(Role::Assistant)]);
+    assert_eq!(
+        context.messages.iter().map(|item| item.role).collect::<Vec<_>>(),
+        [Some(Role::User), Some(Role::Assistant)]
+    );
     assert_eq!(texts(&context.tool_results), ["weather(Porto) = 21 degrees"]);
     assert_eq!(texts(&context.scratch_pad), ["Mention the wind as well."]);
     assert!(context.context_string.contains("It is 21 degrees in Porto."));

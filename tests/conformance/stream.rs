@@ -32,7 +32,10 @@ async fn a_stream_gives_the_same_items_in_the_same_order(ctx: &Ctx) -> CaseResul
         let streamed = streamed(ctx, request.clone()).await?;
         assert_eq!(ids(&streamed), ids(&read), "{request:?}");
         for (one, other) in streamed.iter().zip(&read) {
-            assert_eq!((&one.text, one.relevance, one.timestamp), (&other.text, other.relevance, other.timestamp));
+            assert_eq!(
+                (&one.text, one.relevance, one.timestamp),
+                (&other.text, other.relevance, other.timestamp)
+            );
         }
     }
     Ok(())

@@ -128,7 +128,10 @@ async fn an_older_statement_that_arrives_late_enters_as_history(ctx: &Ctx) -> Ca
     let lisbon = ctx.write(said("I live in Lisbon.", LISBON)?).await?;
     let facts = ctx.all_facts().await?;
     let (old, new) = (fact(&facts, "Lisbon")?, fact(&facts, "Berlin")?);
-    assert_eq!((old.status, old.valid_from, old.valid_to), (FactStatus::Superseded, at(LISBON)?, Some(at(BERLIN)?)));
+    assert_eq!(
+        (old.status, old.valid_from, old.valid_to),
+        (FactStatus::Superseded, at(LISBON)?, Some(at(BERLIN)?))
+    );
     assert_eq!((new.status, new.valid_to), (FactStatus::Current, None));
     assert_eq!(ids(&ctx.read(open("Where do I live?")).await?.memories), [berlin]);
     let then = open("Where do I live?").with_as_of(at(BETWEEN)?);
@@ -140,7 +143,11 @@ async fn a_statement_that_arrives_between_two_closes_the_first_of_them(ctx: &Ctx
     move_to_berlin(ctx).await?;
     ctx.write(said("I live in Oslo.", BETWEEN)?).await?;
     assert_eq!(values(&ctx.facts().await?, &["Lisbon", "Berlin", "Oslo"]), ["Berlin"]);
-    for (when, town) in [("2024-03-02T10:00:00Z", "Lisbon"), ("2024-03-07T10:00:00Z", "Oslo"), ("2024-03-11T10:00:00Z", "Berlin")] {
+    for (when, town) in [
+        ("2024-03-02T10:00:00Z", "Lisbon"),
+        ("2024-03-07T10:00:00Z", "Oslo"),
+        ("2024-03-11T10:00:00Z", "Berlin"),
+    ] {
         let then = ctx.facts_by(ListFacts::new().with_as_of(at(when)?)).await?;
         assert_eq!(values(&then, &["Lisbon", "Berlin", "Oslo"]), [town], "{when}");
     }
@@ -185,7 +192,9 @@ async fn favourites_of_different_kinds_do_not_replace_each_other(ctx: &Ctx) -> C
 
 async fn users_and_namespaces_have_slots_of_their_own(ctx: &Ctx) -> CaseResult {
     let places = [ctx.user("ana")?, ctx.user("ben")?, ctx.namespace("work")?];
-    for (place, (town, when)) in places.iter().zip([("Lisbon", LISBON), ("Berlin", BETWEEN), ("Oslo", BERLIN)]) {
+    for (place, (town, when)) in
+        places.iter().zip([("Lisbon", LISBON), ("Berlin", BETWEEN), ("Oslo", BERLIN)])
+    {
         place.write(said(&format!("I live in {town}."), when)?).await?;
     }
     assert_eq!(values(&ctx.facts().await?, &["Lisbon", "Berlin", "Oslo"]), ["Berlin", "Lisbon", "Oslo"]);
@@ -201,12 +210,14 @@ async fn a_slot_is_common_to_all_sessions(ctx: &Ctx) -> CaseResult {
 
 async fn one_residence_is_current_under_any_interleaving(ctx: &Ctx) -> CaseResult {
     const TOWNS: [&str; 12] = [
-        "Lisbon", "Berlin", "Oslo", "Rome", "Madrid", "Vienna", "Prague", "Dublin", "Athens", "Warsaw", "Zurich", "Lyon",
+        "Lisbon", "Berlin", "Oslo", "Rome", "Madrid", "Vienna", "Prague", "Dublin", "Athens", "Warsaw",
+        "Zurich", "Lyon",
     ];
     let when = |task: usize| -> CaseResult<Instant> { at(&format!("2024-03-{:02}T10:00:00Z", task + 1)) };
     let results = ctx
         .parallel(TOWNS.len(), |ctx, task| async move {
-            let request = said(&format!("I live in {}.", TOWNS[task]), &format!("2024-03-{:02}T10:00:00Z", task + 1))?;
+            let request =
+                said(&format!("I live in {}.", TOWNS[task]), &format!("2024-03-{:02}T10:00:00Z", task + 1))?;
             ctx.write(request).await
         })
         .await?;

@@ -53,10 +53,13 @@ pub(crate) const UNRELATED: [&str; 32] = [
 pub(crate) fn sentences(count: usize) -> Vec<String> {
     const WHO: [&str; 10] =
         ["gardener", "pilot", "baker", "sailor", "painter", "farmer", "tailor", "miller", "weaver", "hunter"];
-    const WHAT: [&str; 10] =
-        ["lantern", "ladder", "barrel", "mirror", "basket", "hammer", "blanket", "anchor", "trumpet", "saddle"];
-    const WHERE: [&str; 10] =
-        ["harbour", "orchard", "castle", "market", "valley", "chapel", "quarry", "station", "meadow", "library"];
+    const WHAT: [&str; 10] = [
+        "lantern", "ladder", "barrel", "mirror", "basket", "hammer", "blanket", "anchor", "trumpet", "saddle",
+    ];
+    const WHERE: [&str; 10] = [
+        "harbour", "orchard", "castle", "market", "valley", "chapel", "quarry", "station", "meadow",
+        "library",
+    ];
     let part = |list: [&'static str; 10], n: usize| list[n % 10];
     (0..count)
         .map(|n| {

@@ -26,7 +26,9 @@ async fn relative_dates_refer_to_the_reference_time(ctx: &Ctx) -> CaseResult {
     let february = lunch(ctx, "market", "2024-02-06T13:00:00Z").await?;
     for (now, expected) in [("2024-03-06T10:00:00Z", march), ("2024-02-07T10:00:00Z", february)] {
         let ask = |query: &str| -> CaseResult<ReadRequest> { Ok(open(query).with_reference_time(at(now)?)) };
-        for query in ["Where did I have lunch with Nora yesterday?", "Where was my lunch with Nora this week?"] {
+        for query in
+            ["Where did I have lunch with Nora yesterday?", "Where was my lunch with Nora this week?"]
+        {
             assert_eq!(first(ctx, ask(query)?).await?, Some(expected), "{query:?} at {now}");
         }
     }
@@ -64,7 +66,8 @@ async fn a_speaker_asks_about_the_own_words(ctx: &Ctx) -> CaseResult {
     let mut written = Vec::new();
     for (speaker, dish) in [("Ana", "ramen"), ("Ben", "tacos")] {
         let request = WriteRequest::new(format!("My favourite dish is {dish}.")).with_speaker(speaker);
-        written.push(ctx.write(request.with_session("s1").with_timestamp(at("2024-03-06T10:00:00Z")?)).await?);
+        written
+            .push(ctx.write(request.with_session("s1").with_timestamp(at("2024-03-06T10:00:00Z")?)).await?);
     }
     for (speaker, expected) in [("Ana", written[0]), ("Ben", written[1])] {
         let ask = open("What is my favourite dish?").with_speaker(speaker);
@@ -77,9 +80,12 @@ async fn a_question_about_a_person_prefers_that_persons_words(ctx: &Ctx) -> Case
     let mut written = Vec::new();
     for (speaker, dish) in [("Ana", "ramen"), ("Ben", "tacos")] {
         let request = WriteRequest::new(format!("My favourite dish is {dish}.")).with_speaker(speaker);
-        written.push(ctx.write(request.with_session("s1").with_timestamp(at("2024-03-06T10:00:00Z")?)).await?);
+        written
+            .push(ctx.write(request.with_session("s1").with_timestamp(at("2024-03-06T10:00:00Z")?)).await?);
     }
-    for (query, expected) in [("What is Ana's favourite dish?", written[0]), ("What is Ben's favourite dish?", written[1])] {
+    for (query, expected) in
+        [("What is Ana's favourite dish?", written[0]), ("What is Ben's favourite dish?", written[1])]
+    {
         assert_eq!(first(ctx, open(query)).await?, Some(expected), "{query:?}");
     }
     Ok(())

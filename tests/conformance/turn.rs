@@ -40,10 +40,17 @@ async fn a_context_stays_within_max_context_tokens(ctx: &Ctx) -> CaseResult {
         let answer = ctx.turn(TurnRequest::new(QUESTION).with_max_context_tokens(budget)).await?;
         assert!(answer.memory_context.split_whitespace().count() <= budget, "{}", answer.memory_context);
         let lines = answer.memory_context.lines().filter(|line| line.starts_with("- ")).count();
-        assert_eq!((answer.memories_retrieved, answer.memories.len()), (lines, lines), "those of the context");
+        assert_eq!(
+            (answer.memories_retrieved, answer.memories.len()),
+            (lines, lines),
+            "those of the context"
+        );
         retrieved.push(lines);
     }
-    assert!(retrieved[0] == 0 && retrieved[1] <= retrieved[2] && retrieved[2] < retrieved[3], "{retrieved:?}");
+    assert!(
+        retrieved[0] == 0 && retrieved[1] <= retrieved[2] && retrieved[2] < retrieved[3],
+        "{retrieved:?}"
+    );
     Ok(())
 }
 
@@ -59,11 +66,13 @@ async fn a_turn_without_an_answer_stores_nothing(ctx: &Ctx) -> CaseResult {
 async fn a_turn_logs_and_stores_both_sides_with_their_roles(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
     let said = at("2024-03-06T10:00:00Z")?;
-    let (user, assistant) = ("I adopted a cat named Miso.", "Cats sleep for sixteen hours a day, so give Miso a warm bed.");
+    let (user, assistant) =
+        ("I adopted a cat named Miso.", "Cats sleep for sixteen hours a day, so give Miso a warm bed.");
     let request = TurnRequest::new(user).with_assistant_response(assistant).with_timestamp(said);
     let answer = session.turn(request).await?;
     let log = ctx.messages("s1").await?;
-    let spoken: Vec<_> = log.iter().map(|message| (message.seq, message.role, message.text.as_str())).collect();
+    let spoken: Vec<_> =
+        log.iter().map(|message| (message.seq, message.role, message.text.as_str())).collect();
     assert_eq!(spoken, [(1, Role::User, user), (2, Role::Assistant, assistant)]);
     assert_eq!(log[0].said_at, said);
     let records = ctx.records().await?;
@@ -82,7 +91,8 @@ async fn a_turn_stores_only_what_is_worth_keeping(ctx: &Ctx) -> CaseResult {
     assert_eq!((answer.memories_stored, ctx.stats().await?.total_memories), (0, 0));
     assert_eq!(ctx.messages("s1").await?.len(), 2, "the log keeps all of it");
 
-    let secret = TurnRequest::new("password: hunter2zebra").with_assistant_response("I will not keep hunter secrets.");
+    let secret = TurnRequest::new("password: hunter2zebra")
+        .with_assistant_response("I cannot keep secrets of any kind.");
     session.turn(secret).await?;
     assert_eq!(ctx.traces("hunter2zebra").await?, [""; 0]);
     Ok(())
@@ -90,13 +100,17 @@ async fn a_turn_stores_only_what_is_worth_keeping(ctx: &Ctx) -> CaseResult {
 
 async fn a_message_is_not_part_of_its_own_recall(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
-    let first = TurnRequest::new("I adopted a cat named Miso.").with_assistant_response("Miso is a lovely name for a cat.");
+    let first = TurnRequest::new("I adopted a cat named Miso.")
+        .with_assistant_response("Miso is a lovely name for a cat.");
     let answer = session.turn(first).await?;
     assert!(answer.memories.is_empty() && answer.memory_context.is_empty());
-    let second = TurnRequest::new("My cat Miso caught a mouse.").with_assistant_response("Well done, Miso the cat.");
+    let second =
+        TurnRequest::new("My cat Miso caught a mouse.").with_assistant_response("Well done, Miso the cat.");
     let answer = session.turn(second).await?;
     assert!(!answer.memories.is_empty());
-    assert!(answer.memories.iter().all(|item| !item.text.contains("mouse") && !item.text.contains("Well done")));
+    assert!(
+        answer.memories.iter().all(|item| !item.text.contains("mouse") && !item.text.contains("Well done"))
+    );
     Ok(())
 }
 

@@ -49,8 +49,7 @@ async fn every_broken_field_is_named(ctx: &Ctx) -> CaseResult {
             .with_idempotency_key("i".repeat(101))
             .with_tags([""])
     };
-    for field in
-        ["content", "key", "user_timezone", "turn_id", "speaker", "idempotency_key", "context_tags"]
+    for field in ["content", "key", "user_timezone", "turn_id", "speaker", "idempotency_key", "context_tags"]
     {
         invalid(ctx.try_write(broken()).await, field)?;
     }
@@ -60,7 +59,10 @@ async fn every_broken_field_is_named(ctx: &Ctx) -> CaseResult {
 async fn a_refused_text_leaves_nothing(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
     invalid(session.try_write("nul\0inside").await, "content")?;
-    invalid(session.try_write(WriteRequest::new("Where to?").with_user_timezone("Mars/Olympus")).await, "user_timezone")?;
+    invalid(
+        session.try_write(WriteRequest::new("Where to?").with_user_timezone("Mars/Olympus")).await,
+        "user_timezone",
+    )?;
     assert_eq!(ctx.stats().await?.total_memories, 0);
     assert!(ctx.messages("s1").await?.is_empty());
     assert!(ctx.events(ListEvents::new()).await?.is_empty());
@@ -130,14 +132,16 @@ async fn a_text_without_a_timestamp_was_said_when_it_was_stored(ctx: &Ctx) -> Ca
 }
 
 async fn instants_are_kept_to_the_microsecond(ctx: &Ctx) -> CaseResult {
-    let request = WriteRequest::new("The safe is under the stairs.").with_timestamp(at("2024-03-06T10:00:00.123456789Z")?);
+    let request = WriteRequest::new("The safe is under the stairs.")
+        .with_timestamp(at("2024-03-06T10:00:00.123456789Z")?);
     assert_eq!(ctx.get(ctx.write(request).await?).await?.timestamp, at("2024-03-06T10:00:00.123456Z")?);
     Ok(())
 }
 
 async fn raw_text_is_stored_as_it_is(ctx: &Ctx) -> CaseResult {
     let text = "fn main() {\n    // I live in Lisbon. My name is Nora.\n    let yesterday = 1;\n}";
-    let request = WriteRequest::new(text).with_extract(Extract::Raw).with_timestamp(at("2024-03-06T10:00:00Z")?);
+    let request =
+        WriteRequest::new(text).with_extract(Extract::Raw).with_timestamp(at("2024-03-06T10:00:00Z")?);
     let record = ctx.get(ctx.write(request).await?).await?;
     assert_eq!(record.text, text);
     assert_eq!((record.event_start, record.event_end), (None, None));

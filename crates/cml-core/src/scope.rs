@@ -124,8 +124,11 @@ impl Scope {
             ("agent_id", &mut scope.agent, &parts.agent_id),
             ("session_id", &mut scope.session, &parts.session_id),
         ] {
-            let Some(other) = other.as_ref().filter(|other| *other != own) else { continue };
+            let Some(other) = other else { continue };
             check_id(field, other, MAX_ID_CHARS)?;
+            if other == own {
+                continue;
+            }
             if !own.is_empty() && field != "agent_id" {
                 return Err(Error::invalid(field, "contradicts the scope of the call"));
             }

@@ -17,8 +17,8 @@ use cml_core::{
     ops::{
         Component, ComponentStatus, CreateSession, EraseRequest, EraseResponse, EventPage, FactList,
         ForgetRequest, ForgetResponse, GetRequest, Health, ListEvents, ListFacts, ListPage, ListRequest,
-        MessagePage, ReadRequest, ReadResponse, SessionContext, Stats, TenantSummary, TurnRequest, TurnResponse,
-        UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
+        MessagePage, ReadRequest, ReadResponse, SessionContext, Stats, TenantSummary, TurnRequest,
+        TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
     },
     provider::Embedder,
 };

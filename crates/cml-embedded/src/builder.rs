@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cml_core::{
     Config, Error, Progress, Result,
-    config::{EmbeddingProvider, Mode},
+    config::{EmbeddingConfig, EmbeddingProvider, Mode},
     provider::{Embedder, TokenCounter},
 };
 
@@ -89,8 +89,7 @@ impl EmbeddedBuilder {
             Some(counter) => counter,
             None => Arc::new(WordPieceCounter::new()?),
         };
-        let parts =
-            Parts { store, embedder, counter, clock: self.clock, config: self.config.engine };
+        let parts = Parts { store, embedder, counter, clock: self.clock, config: self.config.engine };
         Ok(EmbeddedBackend::new(Engine::new(parts).await?, mode))
     }
 
@@ -102,18 +101,27 @@ impl EmbeddedBuilder {
     }
 }
 
-#[cfg(feature = "fastembed")]
-async fn onnx(config: &cml_core::config::EmbeddingConfig) -> Result<Arc<dyn Embedder>> {
+#[cfg(any(feature = "fastembed", feature = "fastembed-download"))]
+async fn onnx(config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>> {
+    use crate::embed::{FastEmbedOptions, FastEmbedder};
     let config = config.clone();
-    let load = move || crate::embed::FastEmbedder::configured(&config);
-    let embedder = tokio::task::spawn_blocking(load).await.map_err(|error| {
-        Error::new(cml_core::ErrorKind::Internal, "loading the model failed").with_source(error)
-    })??;
-    Ok(Arc::new(embedder))
+    let load = move || {
+        let mut options = FastEmbedOptions::default();
+        if let Some(library) = &config.onnxruntime {
+            options = options.with_onnxruntime(library);
+        }
+        match &config.path {
+            Some(folder) => FastEmbedder::local(folder, &options),
+            None => FastEmbedder::hub(config.model.as_deref(), &options),
+        }
+    };
+    let lost =
+        |error| Error::new(cml_core::ErrorKind::Internal, "loading the model failed").with_source(error);
+    Ok(Arc::new(tokio::task::spawn_blocking(load).await.map_err(lost)??))
 }
 
-#[cfg(not(feature = "fastembed"))]
-async fn onnx(_config: &cml_core::config::EmbeddingConfig) -> Result<Arc<dyn Embedder>> {
+#[cfg(not(any(feature = "fastembed", feature = "fastembed-download")))]
+async fn onnx(_config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>> {
     Err(Error::unsupported("the embedding provider fastembed", "enable the cargo feature `fastembed`"))
 }
 

@@ -44,7 +44,8 @@ struct Runtime {
 
 impl Runtime {
     fn start() -> Result<Arc<Self>> {
-        let failed = |error| Error::new(ErrorKind::Unavailable, "no thread could be started").with_source(error);
+        let failed =
+            |error| Error::new(ErrorKind::Unavailable, "no thread could be started").with_source(error);
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

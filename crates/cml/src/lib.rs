@@ -27,7 +27,7 @@
 //! | `embedded-lite` | local mode: SQLite and the built-in English model, no services |
 //! | `blocking` | [`blocking::Memory`](https://docs.rs/cognitive-memory-layer/latest/cml/blocking/), for programs without an async runtime |
 //! | `fastembed` | ONNX embedding models; needs the ONNX Runtime library at run time |
-//! | `fastembed-download` | also fetches the ONNX Runtime library at build time |
+//! | `fastembed-download` | the same, with ONNX Runtime fetched at build time (in place of `fastembed`) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -40,9 +40,9 @@ mod verbs;
 
 pub use builder::MemoryBuilder;
 pub use cml_core::{
-    Admin, BoxStream, Capabilities, Capability, Config, DecayRate, EntityId, Error, ErrorKind, EventId, FactId,
-    Facts, FieldError, JobId, Maintenance, MemoryBackend, MemoryId, MessageId, Progress, Result, Scope, Score,
-    Sessions, Subject, Transfer, config, memory, ops, packet, provider, scope, time,
+    Admin, BoxStream, Capabilities, Capability, Config, DecayRate, EntityId, Error, ErrorKind, EventId,
+    FactId, Facts, FieldError, JobId, Maintenance, MemoryBackend, MemoryId, MessageId, Progress, Result,
+    Scope, Score, Sessions, Subject, Transfer, config, memory, ops, packet, provider, scope, time,
 };
 pub use handle::Memory;
 

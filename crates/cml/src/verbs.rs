@@ -6,10 +6,10 @@ use cml_core::{
     BoxStream, Error, ErrorKind, FactId, MemoryId, Progress, Result, Subject,
     memory::{Fact, MemoryDetail, MemoryItem, MemoryRecord, Session},
     ops::{
-        CreateSession, EraseRequest, EraseResponse, EventPage, FactList, ForgetRequest, ForgetResponse, GetRequest,
-        ListEvents, ListFacts, ListPage, ListRequest, MessagePage, ReadFormat, ReadRequest, ReadResponse,
-        SessionContext, Stats, TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse,
-        WriteRequest, WriteResponse,
+        CreateSession, EraseRequest, EraseResponse, EventPage, FactList, ForgetRequest, ForgetResponse,
+        GetRequest, ListEvents, ListFacts, ListPage, ListRequest, MessagePage, ReadFormat, ReadRequest,
+        ReadResponse, SessionContext, Stats, TenantSummary, TurnRequest, TurnResponse, UpdateRequest,
+        UpdateResponse, WriteRequest, WriteResponse,
     },
     provider::Embedder,
 };

@@ -22,8 +22,9 @@ impl StaticEmbedder {
     /// # Errors
     /// `Internal` when the compiled-in files are damaged.
     pub fn new() -> Result<Self> {
-        let table = StaticModel::builtin()
-            .map_err(|error| Error::new(ErrorKind::Internal, "the built-in model is damaged").with_source(error))?;
+        let table = StaticModel::builtin().map_err(|error| {
+            Error::new(ErrorKind::Internal, "the built-in model is damaged").with_source(error)
+        })?;
         let model = EmbeddingModel::new(cml_model_en::NAME, table.dimensions())
             .with_max_tokens(usize::MAX)
             .with_additive(true);

@@ -23,7 +23,12 @@ pub(super) struct AccessLog(Mutex<HashMap<String, Counts>>);
 
 impl AccessLog {
     /// Counts one access to each record; says how many records of the tenant wait.
-    pub(super) fn record(&self, tenant: &str, ids: impl Iterator<Item = MemoryId>, at: DateTime<Utc>) -> usize {
+    pub(super) fn record(
+        &self,
+        tenant: &str,
+        ids: impl Iterator<Item = MemoryId>,
+        at: DateTime<Utc>,
+    ) -> usize {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = log.entry(tenant.to_owned()).or_default();
         for id in ids {

@@ -39,8 +39,9 @@ pub(super) struct Repeatable {
 impl Repeatable {
     /// `request` of `verb` under `key`; its scope is part of what makes it the same request.
     pub(super) fn new(verb: &str, key: &str, scope: &Scope, request: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(&(scope, request))
-            .map_err(|error| Error::new(ErrorKind::Internal, "the request cannot be written down").with_source(error))?;
+        let body = serde_json::to_vec(&(scope, request)).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the request cannot be written down").with_source(error)
+        })?;
         Ok(Self { key: format!("{verb}:{key}"), request: digest(&[&body]), scope: scope.clone() })
     }
 
@@ -53,8 +54,9 @@ impl Repeatable {
             return Err(Error::new(ErrorKind::Conflict, "the idempotency key was used with another request")
                 .with_suggestion("use a fresh key for each request"));
         }
-        serde_json::from_value(row.answer.clone())
-            .map_err(|error| Error::new(ErrorKind::Internal, "a kept answer cannot be read").with_source(error))
+        serde_json::from_value(row.answer.clone()).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a kept answer cannot be read").with_source(error)
+        })
     }
 
     /// The row that keeps `answer`.

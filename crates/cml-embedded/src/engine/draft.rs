@@ -106,12 +106,7 @@ impl Drafter {
         let raw = std::mem::take(&mut request.content);
         let gate = self.extractor.gate(raw.trim(), self.redaction);
         let stored = gate.verdict != GateVerdict::Skip;
-        let context = Context {
-            role: Some(role),
-            said_at,
-            timezone,
-            speaker: request.speaker.clone(),
-        };
+        let context = Context { role: Some(role), said_at, timezone, speaker: request.speaker.clone() };
         let extract = request.extract.unwrap_or(Extract::Full);
         let content =
             if stored { self.content(gate.text, extract, &context, max_tokens) } else { log_only(gate.text) };

@@ -1,14 +1,14 @@
 //! Removing every trace of a subject.
 
 use cml_core::{
-    Result, Scope,
-    memory::{EventType, OperationType},
+    Result, Scope, Subject,
+    memory::{Event, EventType, OperationType},
     ops::{EraseRequest, EraseResponse},
 };
 
 use super::{
     Attempts, Engine,
-    plan::{Plan, payload},
+    plan::{Plan, event, payload},
 };
 use crate::store::{Outcome, Precondition, Removal, View};
 
@@ -18,17 +18,31 @@ impl Engine {
     /// # Errors
     /// `InvalidInput` for a bad id.
     pub async fn erase(&self, scope: &Scope, request: EraseRequest) -> Result<EraseResponse> {
-        request.subject.validate()?;
+        // That something was erased is kept; of whom only the kind of subject. Of a tenant nothing is.
+        let detail = payload([("subject", request.subject.parts().0.into())]);
+        let whole = scope.whole_tenant();
+        let erased =
+            event(&whole, EventType::Tenant, OperationType::Erase, Vec::new(), detail, self.clock.now());
+        let note = (request.subject != Subject::Tenant).then_some(erased);
+        self.remove(scope, &request.subject, note.into_iter().collect()).await
+    }
+
+    /// Removes a subject and leaves `events` behind.
+    pub(super) async fn remove(
+        &self,
+        scope: &Scope,
+        subject: &Subject,
+        events: Vec<Event>,
+    ) -> Result<EraseResponse> {
+        subject.validate()?;
         let tenant = scope.tenant();
         let mut attempts = Attempts::new(self, tenant);
         loop {
             attempts.next().await?;
             let mut plan = Plan::new(tenant, self.clock.now());
-            plan.changes.erase = Some(request.subject.clone());
-            self.renew_followers(&mut plan, tenant, &Removal::Subject(request.subject.clone())).await?;
-            // That something was erased is kept; of whom only the kind of subject.
-            let detail = payload([("subject", request.subject.parts().0.into())]);
-            plan.event(&scope.whole_tenant(), EventType::Tenant, OperationType::Erase, Vec::new(), detail);
+            plan.changes.erase = Some(subject.clone());
+            self.renew_followers(&mut plan, tenant, &Removal::Subject(subject.clone())).await?;
+            plan.changes.events.clone_from(&events);
             if let Outcome::Committed(committed) = self.store.commit(plan.changes).await? {
                 let affected_count = committed.removed.get("records").copied().unwrap_or_default();
                 return Ok(EraseResponse { counts: committed.removed, affected_count });
@@ -37,7 +51,12 @@ impl Engine {
     }
 
     /// Makes the context vectors again that hold something of the messages about to be removed.
-    pub(super) async fn renew_followers(&self, plan: &mut Plan, tenant: &str, removed: &Removal) -> Result<()> {
+    pub(super) async fn renew_followers(
+        &self,
+        plan: &mut Plan,
+        tenant: &str,
+        removed: &Removal,
+    ) -> Result<()> {
         let serving = self.generation.get();
         if serving.model().additive {
             return Ok(());

@@ -87,7 +87,9 @@ impl Plan {
             Some(fact) => self.confirm(slots, &slot, fact, said),
             None if statement.ended => {}
             None if statement.single_valued => match current.first() {
-                Some(fact) if fact.valid_from <= said.at => self.supersede(slots, &slot, statement, fact, said),
+                Some(fact) if fact.valid_from <= said.at => {
+                    self.supersede(slots, &slot, statement, fact, said)
+                }
                 Some(_) => self.enter_history(slots, &slot, statement, said),
                 None => {
                     self.append(slots, &slot, statement, said);
@@ -149,7 +151,14 @@ impl Plan {
         }
     }
 
-    fn supersede(&mut self, slots: &mut Slots, slot: &SlotOf, statement: &Statement, former: &Fact, said: Said<'_>) {
+    fn supersede(
+        &mut self,
+        slots: &mut Slots,
+        slot: &SlotOf,
+        statement: &Statement,
+        former: &Fact,
+        said: Said<'_>,
+    ) {
         let mut fact = self.append(slots, slot, statement, said);
         fact.version = former.version + 1;
         fact.supersedes_id = Some(former.id);
@@ -241,7 +250,8 @@ impl Plan {
             let Evidence::Memory(id) = evidence else { continue };
             let known = slots.bare.get(id).cloned();
             let planned = self.changes.records.iter().map(|put| &put.record);
-            let record = known.or_else(|| planned.into_iter().find(|r| r.id == *id && is_bare(r, fact)).cloned());
+            let record =
+                known.or_else(|| planned.into_iter().find(|r| r.id == *id && is_bare(r, fact)).cloned());
             if let Some(record) = record.filter(|record| Some(record.id) != successor) {
                 self.close(&record, at, successor);
                 if let Some(successor) = successor {
@@ -323,7 +333,8 @@ impl Engine {
                     scope = scope.with_user(slot.user.clone())?;
                 }
                 for fact in self.store.facts(&scope, &request).await?.items {
-                    let known = slots.facts.get(&slot).is_some_and(|facts| facts.iter().any(|f| f.id == fact.id));
+                    let known =
+                        slots.facts.get(&slot).is_some_and(|facts| facts.iter().any(|f| f.id == fact.id));
                     if fact.user_id == slot.user && fact.status != FactStatus::Retracted && !known {
                         slots.put(&slot, fact);
                     }

@@ -43,7 +43,8 @@ impl Engine {
             let mut plan = Plan::new(tenant, now);
             if let Some(repeatable) = &repeatable {
                 let wanted = Wanted { idempotency: vec![repeatable.key.clone()], now, ..Wanted::default() };
-                if let Some(row) = self.store.observe(tenant, &wanted).await?.idempotency.get(&repeatable.key) {
+                if let Some(row) = self.store.observe(tenant, &wanted).await?.idempotency.get(&repeatable.key)
+                {
                     return repeatable.answer(row);
                 }
                 plan.require(Precondition::Unused(repeatable.key.clone()));
@@ -85,7 +86,8 @@ impl Engine {
                 }
             }
             if !selected.is_empty() {
-                let detail = payload([("action", request.action.as_str().into()), ("count", selected.len().into())]);
+                let detail =
+                    payload([("action", request.action.as_str().into()), ("count", selected.len().into())]);
                 plan.event(scope, EventType::Memory, OperationType::Forget, ids, detail);
             }
             if let Some(repeatable) = &repeatable {

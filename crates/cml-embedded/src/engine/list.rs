@@ -87,7 +87,10 @@ impl Engine {
 }
 
 fn page_key(record: &MemoryRecord, request: &ListRequest) -> PageKey {
-    #[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 stay below 2^53 until the year 2255")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds since 1970 stay below 2^53 until the year 2255"
+    )]
     let (number, text) = match request.order_by {
         OrderBy::Timestamp => (record.timestamp.timestamp_micros() as f64, ""),
         OrderBy::Confidence => (record.confidence.get(), ""),

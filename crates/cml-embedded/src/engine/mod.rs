@@ -35,8 +35,8 @@ use cml_core::{
     provider::{Embedder, TokenCounter},
 };
 
-pub(crate) use self::reembed::make_generation;
 pub use self::forget::FORGET_FLOOR;
+pub(crate) use self::reembed::make_generation;
 pub use self::traits::{DECAY_RATES, decay_rate};
 use self::{access::AccessLog, draft::Drafter, generation::Generation, recall::Indexes};
 use crate::{clock::Clock, extract::Extractor, store::Store};

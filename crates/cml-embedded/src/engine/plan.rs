@@ -1,6 +1,6 @@
 //! What a verb is about to change: a working set over what it observed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use cml_core::{
@@ -23,12 +23,25 @@ pub(super) struct Plan {
     pub(super) now: DateTime<Utc>,
     pub(super) changes: ChangeSet,
     records: HashMap<MemoryId, usize>,
+    /// Records that the request at hand has put: it changes each to one new version only.
+    touched: HashSet<MemoryId>,
     facts: HashMap<FactId, usize>,
 }
 
 impl Plan {
     pub(super) fn new(tenant: &str, now: DateTime<Utc>) -> Self {
-        Self { now, changes: ChangeSet::new(tenant), records: HashMap::new(), facts: HashMap::new() }
+        Self {
+            now,
+            changes: ChangeSet::new(tenant),
+            records: HashMap::new(),
+            touched: HashSet::new(),
+            facts: HashMap::new(),
+        }
+    }
+
+    /// Begins the next request of a batch.
+    pub(super) fn next_request(&mut self) {
+        self.touched.clear();
     }
 
     pub(super) fn require(&mut self, condition: Precondition) {
@@ -39,6 +52,7 @@ impl Plan {
 
     /// A new record.
     pub(super) fn add_record(&mut self, record: MemoryRecord) {
+        self.touched.insert(record.id);
         self.records.insert(record.id, self.changes.records.len());
         self.changes.records.push(RecordPut { dedup: dedup_of(&record), record });
     }
@@ -48,23 +62,23 @@ impl Plan {
         self.records.get(&current.id).map_or(current, |&at| &self.changes.records[at].record)
     }
 
-    /// Changes a record: its former state becomes a version, once per plan.
+    /// Changes a record: its former state becomes a version, once per request.
     pub(super) fn change_record(&mut self, current: &MemoryRecord, change: impl FnOnce(&mut MemoryRecord)) {
-        let at = match self.records.get(&current.id) {
-            Some(&at) => at,
-            None => {
-                self.require(Precondition::Version(current.id, current.version));
-                self.changes.versions.push(RecordVersion::new(current.clone(), self.now));
-                let mut record = current.clone();
-                record.version += 1;
-                record.written_at = self.now;
-                self.add_record(record);
-                self.changes.records.len() - 1
-            }
-        };
-        let put = &mut self.changes.records[at];
-        change(&mut put.record);
-        put.dedup = dedup_of(&put.record);
+        let known = self.records.get(&current.id).copied();
+        let mut record = known.map_or(current, |at| &self.changes.records[at].record).clone();
+        if known.is_none() {
+            self.require(Precondition::Version(record.id, record.version));
+        }
+        if self.touched.insert(record.id) {
+            self.changes.versions.push(RecordVersion::new(record.clone(), self.now));
+            record.version += 1;
+            record.written_at = self.now;
+        }
+        change(&mut record);
+        match known {
+            Some(at) => self.changes.records[at] = RecordPut { dedup: dedup_of(&record), record },
+            None => self.add_record(record),
+        }
     }
 
     /// Strengthens a record that was said again. A record that this plan makes is strengthened in place.
@@ -105,7 +119,13 @@ impl Plan {
         }
     }
 
-    pub(super) fn add_vector(&mut self, record: MemoryId, model: ModelId, view: View, vector: Option<&Vector>) {
+    pub(super) fn add_vector(
+        &mut self,
+        record: MemoryId,
+        model: ModelId,
+        view: View,
+        vector: Option<&Vector>,
+    ) {
         if let Some(vector) = vector {
             self.changes.embeddings.push(EmbeddingPut { record, model, view, vector: vector.clone() });
         }
@@ -115,7 +135,9 @@ impl Plan {
     pub(super) fn mention(&mut self, scope: &Scope, record: &MemoryRecord, mention: &extract::Mention) {
         let name_key = mention.name.to_lowercase();
         let parts = [scope.tenant(), &record.namespace, &record.user_id, &name_key];
-        let id = EntityId::from_uuid(uuid::Builder::from_custom_bytes(digest(&parts.map(str::as_bytes))).into_uuid());
+        let id = EntityId::from_uuid(
+            uuid::Builder::from_custom_bytes(digest(&parts.map(str::as_bytes))).into_uuid(),
+        );
         if !self.changes.entities.iter().any(|entity| entity.id == id) {
             self.changes.entities.push(Entity {
                 id,
@@ -126,7 +148,11 @@ impl Plan {
                 entity_type: mention.kind.to_string(),
             });
         }
-        self.changes.mentions.push(Mention { entity_id: id, memory_id: record.id, message_id: record.message_id });
+        self.changes.mentions.push(Mention {
+            entity_id: id,
+            memory_id: record.id,
+            message_id: record.message_id,
+        });
     }
 
     pub(super) fn event(

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     embed::StaticModel,
+    extract::Extractor,
     search::{DEFAULT_FLOOR, Hit, IndexedRecord, QueryContext, QueryPlan, SearchRequest, SoftLexicon},
 };
 
@@ -38,6 +39,9 @@ const SUFFICIENT: f64 = 0.5;
 /// Added to the score of a memory whose current fact fills the slot that the query asks for; about as
 /// much as the best word and vector match together.
 const ASKED_SLOT: f64 = 1.0;
+
+/// Relevance of a memory whose current fact fills the slot that the query asks for: it is an answer.
+const ANSWERS: f64 = 0.8;
 
 /// Added to the score of a constraint that bears on the situation of the query.
 const APPLIES: f64 = 0.3;
@@ -64,6 +68,8 @@ struct Found {
     constraints: HashSet<MemoryId>,
     /// Those of them that bear on the query.
     applied: HashSet<MemoryId>,
+    /// Memories whose current fact fills a slot that the query asks for.
+    answers: HashSet<MemoryId>,
     meta: RetrievalMeta,
 }
 
@@ -73,16 +79,17 @@ impl Engine {
     /// # Errors
     /// `InvalidInput`, `Unavailable`.
     pub async fn read(&self, scope: &Scope, request: ReadRequest) -> Result<ReadResponse> {
-        self.recall(scope, request, None).await
+        Ok(self.recall(scope, request, None).await?.0)
     }
 
-    /// A read that puts the memories of one session first.
+    /// A read that puts the memories of one session first; with the positions of the items that the
+    /// rendered context has room for.
     pub(super) async fn recall(
         &self,
         scope: &Scope,
         request: ReadRequest,
         prefer_session: Option<String>,
-    ) -> Result<ReadResponse> {
+    ) -> Result<(ReadResponse, Vec<usize>)> {
         let started = Instant::now();
         let question = self.question(scope, request, prefer_session)?;
         let (ranked, found) = if question.request.query.trim().is_empty() {
@@ -95,21 +102,32 @@ impl Engine {
         if self.accesses.record(tenant, ids, question.now) >= FLUSH_AT {
             self.flush_accesses(tenant).await?;
         }
-        let mut response = self.respond(&question, ranked, found);
+        let (mut response, included) = self.respond(&question, ranked, found);
         response.elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
-        Ok(response)
+        Ok((response, included))
     }
 
     /// Hits of a query with their own relevance, best first, for verbs that select by it.
-    pub(super) async fn matches(&self, scope: &Scope, query: &str, least: f64) -> Result<Vec<(MemoryId, f64)>> {
-        let request = ReadRequest::new(query).with_max_results(cml_core::ops::MAX_RESULTS).with_min_relevance(least);
+    pub(super) async fn matches(
+        &self,
+        scope: &Scope,
+        query: &str,
+        least: f64,
+    ) -> Result<Vec<(MemoryId, f64)>> {
+        let request =
+            ReadRequest::new(query).with_max_results(cml_core::ops::MAX_RESULTS).with_min_relevance(least);
         let question = self.question(scope, request, None)?;
         let found = self.find(&question).await?;
         let strong = found.hits.into_iter().filter(|hit| hit.relevance >= least);
         Ok(strong.map(|hit| (hit.record, hit.relevance)).collect())
     }
 
-    fn question(&self, scope: &Scope, request: ReadRequest, prefer_session: Option<String>) -> Result<Question> {
+    fn question(
+        &self,
+        scope: &Scope,
+        request: ReadRequest,
+        prefer_session: Option<String>,
+    ) -> Result<Question> {
         request.validate()?;
         let mut scope = scope.clone();
         if let Some(session) = request.session_id.as_ref().filter(|session| *session != scope.session()) {
@@ -181,7 +199,11 @@ impl Engine {
         let (question, extractor) = (question.clone(), self.extractor);
         let mut found = self.off_thread(move || question.search(&slot, extractor, vector.as_ref())).await?;
         if let Some(error) = error {
-            found.meta.channels.push(Channel { name: "vectors".to_owned(), candidates: 0, error: Some(error) });
+            found.meta.channels.push(Channel {
+                name: "vectors".to_owned(),
+                candidates: 0,
+                error: Some(error),
+            });
         }
         Ok(found)
     }
@@ -203,7 +225,8 @@ impl Engine {
         loop {
             let page = self.list(&question.scope, list.clone()).await?;
             for record in page.items {
-                let ended = record.valid_to.is_some_and(|end| end <= at) || record.expires_at.is_some_and(|end| end <= at);
+                let ended = record.valid_to.is_some_and(|end| end <= at)
+                    || record.expires_at.is_some_and(|end| end <= at);
                 let later = request.as_of.is_some_and(|as_of| record.timestamp > as_of);
                 let replaced = record.superseded_by_id.is_some() && request.as_of.is_none();
                 if !ended && !later && !replaced && seen.insert(record.message_id) {
@@ -221,7 +244,12 @@ impl Engine {
         }
     }
 
-    fn respond(&self, question: &Question, ranked: Vec<(MemoryItem, Group)>, found: Found) -> ReadResponse {
+    fn respond(
+        &self,
+        question: &Question,
+        ranked: Vec<(MemoryItem, Group)>,
+        found: Found,
+    ) -> (ReadResponse, Vec<usize>) {
         let request = &question.request;
         let mut response = ReadResponse {
             query: request.query.clone(),
@@ -230,11 +258,9 @@ impl Engine {
             ..ReadResponse::default()
         };
         response.retrieval_meta.min_relevance = question.floor;
-        response.warnings.extend(
-            response.retrieval_meta.channels.iter().filter_map(|channel| {
-                channel.error.as_ref().map(|error| format!("{} left out: {error}", channel.name))
-            }),
-        );
+        response.warnings.extend(response.retrieval_meta.channels.iter().filter_map(|channel| {
+            channel.error.as_ref().map(|error| format!("{} left out: {error}", channel.name))
+        }));
         if !request.query.trim().is_empty() {
             let strongest = ranked.first().map_or(Score::ZERO, |(item, _)| item.relevance);
             response.sufficiency = Some(Sufficiency {
@@ -243,14 +269,17 @@ impl Engine {
                 support: ranked.iter().filter(|(item, _)| item.relevance.get() >= SUFFICIENT).count(),
             });
         }
+        let mut included = Vec::new();
         if request.format == ReadFormat::LlmContext {
-            let items: Vec<(Group, &MemoryItem)> = ranked.iter().map(|(item, group)| (*group, item)).collect();
+            let items: Vec<(Group, &MemoryItem)> =
+                ranked.iter().map(|(item, group)| (*group, item)).collect();
             let budget = request.max_context_tokens.unwrap_or(DEFAULT_CONTEXT_TOKENS);
             let rendered = packet::render(&items, budget, self.counter.as_ref());
             response.retrieval_meta.tokenizer = self.counter.name().to_owned();
             response.retrieval_meta.context_tokens = Some(rendered.tokens);
             response.retrieval_meta.context_items = Some(rendered.included.len());
             response.llm_context = Some(rendered.text);
+            included = rendered.included;
         }
         for (item, group) in ranked {
             if request.format != ReadFormat::List {
@@ -264,17 +293,12 @@ impl Engine {
             }
             response.memories.push(item);
         }
-        response
+        (response, included)
     }
 }
 
 impl Question {
-    fn search(
-        &self,
-        slot: &Arc<Slot>,
-        extractor: crate::extract::Extractor,
-        vector: Option<&Embedding>,
-    ) -> Found {
+    fn search(&self, slot: &Arc<Slot>, extractor: Extractor, vector: Option<&Embedding>) -> Found {
         let recall = slot.read();
         let Some(recall) = recall.as_ref() else { return Found::default() };
         let visible = |namespace: &str, user: &str| self.sees(namespace, user);
@@ -291,7 +315,13 @@ impl Question {
                 lexicon: SoftLexicon::builtin().zip(model),
             },
         );
-        let (boosts, applied, constraints) = self.facts(recall, extractor);
+        let mut found = self.facts(recall, extractor);
+        let boosts: Vec<(MemoryId, f64)> = found
+            .answers
+            .iter()
+            .map(|id| (*id, ASKED_SLOT))
+            .chain(found.applied.iter().map(|id| (*id, APPLIES)))
+            .collect();
         let filter = Filter::new(self);
         let result = recall.index.search(&SearchRequest {
             plan: &plan,
@@ -306,20 +336,24 @@ impl Question {
             explain: self.request.explain,
         });
         let channel = |name: &str, candidates| Channel { name: name.to_owned(), candidates, error: None };
-        let mut found = Found { hits: result.hits, constraints, applied, ..Found::default() };
+        found.hits = result.hits;
         found.meta.profile = format!("{:?}", plan.profile).to_lowercase();
         found.meta.candidates = result.candidates;
         if vector.is_some() {
             found.meta.channels.push(channel("vectors", result.candidates));
         }
         found.meta.channels.push(channel("words", result.candidates));
-        found.meta.channels.push(channel("facts", boosts.len() - found.applied.len()));
+        found.meta.channels.push(channel("facts", found.answers.len()));
         found.meta.channels.push(channel("constraints", found.applied.len()));
         for hit in &mut found.hits {
-            let silent =
-                recall.index.record(hit.record).is_some_and(|record| record.row.status == MemoryStatus::Silent);
+            let silent = recall
+                .index
+                .record(hit.record)
+                .is_some_and(|record| record.row.status == MemoryStatus::Silent);
             if silent && hit.relevance < STRONG_CUE {
                 hit.relevance = -1.0;
+            } else if found.answers.contains(&hit.record) {
+                hit.relevance = hit.relevance.max(ANSWERS);
             } else if found.applied.contains(&hit.record) {
                 hit.relevance = hit.relevance.max(self.floor);
             }
@@ -328,42 +362,35 @@ impl Question {
         found
     }
 
-    /// Memories behind facts that the query asks for and constraints that bear on it: what is added to
-    /// their scores, which constraints apply, and which memories hold constraints at all.
-    fn facts(
-        &self,
-        recall: &Recall,
-        extractor: crate::extract::Extractor,
-    ) -> (Vec<(MemoryId, f64)>, HashSet<MemoryId>, HashSet<MemoryId>) {
+    /// Memories behind facts that the query asks for, and behind constraints.
+    fn facts(&self, recall: &Recall, extractor: Extractor) -> Found {
         let query = &self.request.query;
         let slots = extractor.slots_asked(query);
         let situations = extractor.situations(query);
         let asker = self.request.speaker.as_deref().unwrap_or("user");
-        let mut boosts = Vec::new();
+        let mut found = Found::default();
         let mut applied = Vec::new();
-        let mut constraints = HashSet::new();
         for fact in recall.facts.iter().filter(|fact| self.sees(&fact.namespace, &fact.user_id)) {
             if fact.is_constraint() {
-                constraints.extend(memories(fact));
+                found.constraints.extend(memories(fact));
                 if fact.situations.iter().any(|situation| situations.contains(&situation.as_str())) {
-                    applied.push((fact.valid_from, fact));
+                    applied.push(fact);
                 }
             }
             let own = fact.subject == asker || fact.subject == "user";
             if own && slots.iter().any(|slot| *slot == fact.slot) {
-                boosts.extend(memories(fact).map(|id| (id, ASKED_SLOT)));
+                found.answers.extend(memories(fact));
             }
         }
-        applied.sort_by_key(|(since, fact)| (std::cmp::Reverse(*since), fact.id));
-        let applied: HashSet<MemoryId> =
-            applied.iter().take(APPLIED).flat_map(|(_, fact)| memories(fact)).collect();
-        boosts.extend(applied.iter().map(|id| (*id, APPLIES)));
-        (boosts, applied, constraints)
+        applied.sort_by_key(|fact| (std::cmp::Reverse(fact.valid_from), fact.id));
+        found.applied = applied.into_iter().take(APPLIED).flat_map(memories).collect();
+        found
     }
 
     fn sees(&self, namespace: &str, user: &str) -> bool {
         self.scope.sees(namespace, user, self.scope.session())
-            && (self.request.namespaces.is_empty() || self.request.namespaces.iter().any(|name| name == namespace))
+            && (self.request.namespaces.is_empty()
+                || self.request.namespaces.iter().any(|name| name == namespace))
     }
 
     /// The hits that are strong enough, at most as many as were asked for. A constraint that applies
@@ -412,7 +439,8 @@ impl<'a> Filter<'a> {
 
     fn accepts(&self, record: &IndexedRecord<'_>) -> bool {
         let (request, row) = (&self.question.request, record.row);
-        let status = matches!(row.status, MemoryStatus::Active | MemoryStatus::Compressed | MemoryStatus::Silent);
+        let status =
+            matches!(row.status, MemoryStatus::Active | MemoryStatus::Compressed | MemoryStatus::Silent);
         let at = self.as_of.unwrap_or(self.now);
         let holds = match self.as_of {
             None => !row.superseded,

@@ -8,11 +8,11 @@ use std::{
     },
 };
 
-use half::slice::HalfFloatSliceExt as _;
 use cml_core::{
     FactId, MemoryId, MessageId, Result,
     memory::{Evidence, Fact, FactStatus},
 };
+use half::slice::HalfFloatSliceExt as _;
 
 use super::{Engine, generation::Serving};
 use crate::{
@@ -136,7 +136,9 @@ impl Indexes {
         let mut total: usize = slots.values().map(|slot| slot.bytes.load(Ordering::Relaxed)).sum();
         while total > self.budget {
             let others = slots.iter().filter(|(name, _)| name.as_str() != tenant);
-            let Some(oldest) = others.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed)) else { break };
+            let Some(oldest) = others.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed)) else {
+                break;
+            };
             let (name, bytes) = (oldest.0.clone(), oldest.1.bytes.load(Ordering::Relaxed));
             slots.remove(&name);
             total -= bytes;
@@ -218,8 +220,15 @@ impl Indexes {
     }
 
     /// Reads a tenant from the beginning. What is committed meanwhile is followed by the next read.
-    async fn build(&self, engine: &Engine, tenant: &str, serving: &Serving, state: TenantState) -> Result<Recall> {
-        let options = IndexOptions { dimensions: serving.model().dimensions, additive: serving.model().additive };
+    async fn build(
+        &self,
+        engine: &Engine,
+        tenant: &str,
+        serving: &Serving,
+        state: TenantState,
+    ) -> Result<Recall> {
+        let options =
+            IndexOptions { dimensions: serving.model().dimensions, additive: serving.model().additive };
         let mut recall =
             Recall { index: TenantIndex::new(options), facts: FactBook::default(), state, model: serving.id };
         // A record follows its turn, so all turns come first.

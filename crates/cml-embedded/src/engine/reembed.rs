@@ -33,7 +33,8 @@ impl Engine {
         self.indexes.clear();
         let scope = Scope::default();
         let mut plan = Plan::new(scope.tenant(), self.clock.now());
-        let detail = payload([("records", done.into()), ("model", self.generation.get().model().name.clone().into())]);
+        let detail =
+            payload([("records", done.into()), ("model", self.generation.get().model().name.clone().into())]);
         plan.event(&scope, EventType::Maintenance, OperationType::Reembed, Vec::new(), detail);
         self.store.commit(plan.changes).await?;
         Ok(done)
@@ -71,9 +72,8 @@ async fn embed_rows(store: &dyn Store, serving: &Serving, rows: Vec<Unembedded>)
     let own: Vec<_> = rows.iter().map(|row| spoken(&row.record.speaker, &row.record.text)).collect();
     let own: Vec<&str> = own.iter().map(AsRef::as_ref).collect();
     let own = serving.embed(&own).await?;
-    let with_context = |row: &&Unembedded| {
-        !serving.model().additive && row.before.is_some() && row.record.chunk_index == 0
-    };
+    let with_context =
+        |row: &&Unembedded| !serving.model().additive && row.before.is_some() && row.record.chunk_index == 0;
     let contexts: Vec<String> = rows
         .iter()
         .filter(with_context)

@@ -7,13 +7,17 @@ use cml_core::{
     Error, MemoryId, MessageId, Result, Scope, Score, Subject,
     memory::{EventType, MemoryItem, MemoryRecord, MemoryType, Message, OperationType, Role, Session},
     ops::{
-        CreateSession, EraseRequest, EraseResponse, EventPage, ListEvents, MessagePage, SessionContext, Stats,
+        CreateSession, EraseResponse, EventPage, ListEvents, MessagePage, SessionContext, Stats,
         TenantSummary,
     },
     scope::{MAX_ID_CHARS, check_id},
 };
 
-use super::{Engine, plan::Plan, write::session_header};
+use super::{
+    Engine,
+    plan::{Plan, event},
+    write::session_header,
+};
 
 /// Hours until the working context of a session ends where its caller names none.
 const DEFAULT_TTL_HOURS: u32 = 24;
@@ -56,7 +60,13 @@ impl Engine {
     ///
     /// # Errors
     /// `InvalidInput` for a bad id or limit.
-    pub async fn messages(&self, scope: &Scope, session: &str, after: u64, limit: usize) -> Result<MessagePage> {
+    pub async fn messages(
+        &self,
+        scope: &Scope,
+        session: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<MessagePage> {
         check_session(scope, session)?;
         if !(1..=1000).contains(&limit) {
             return Err(Error::invalid("limit", "must be 1 to 1000"));
@@ -72,7 +82,12 @@ impl Engine {
     ///
     /// # Errors
     /// `InvalidInput` for a bad id.
-    pub async fn session_context(&self, scope: &Scope, session: &str, max_tokens: usize) -> Result<SessionContext> {
+    pub async fn session_context(
+        &self,
+        scope: &Scope,
+        session: &str,
+        max_tokens: usize,
+    ) -> Result<SessionContext> {
         check_session(scope, session)?;
         let mut context = SessionContext { session_id: session.to_owned(), ..SessionContext::default() };
         let header = self.store.session(scope.tenant(), session).await?;
@@ -132,7 +147,14 @@ impl Engine {
     /// `InvalidInput` for a bad id.
     pub async fn clear_session(&self, scope: &Scope, session: &str) -> Result<EraseResponse> {
         check_session(scope, session)?;
-        self.erase(scope, EraseRequest::new(Subject::Session(session.to_owned()))).await
+        // The log of events still says that the session was opened, and that it was cleared.
+        let whole = scope.whole_tenant().with_session(session)?;
+        let of_session = ListEvents::new().with_event_type(EventType::Session).with_limit(1000usize);
+        let mut events = self.store.events(&whole, &of_session).await?.items;
+        let none = cml_core::memory::Metadata::new();
+        let now = self.clock.now();
+        events.push(event(&whole, EventType::Session, OperationType::ClearSession, Vec::new(), none, now));
+        self.remove(scope, &Subject::Session(session.to_owned()), events).await
     }
 
     /// What happened in the scope, newest first.

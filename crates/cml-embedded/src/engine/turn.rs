@@ -26,7 +26,7 @@ impl Engine {
         read.reference_time = request.timestamp;
         read.user_timezone.clone_from(&request.user_timezone);
         let session = Some(scope.session().to_owned()).filter(|session| !session.is_empty());
-        let recalled = self.recall(&scope.without_session(), read, session).await?;
+        let (recalled, included) = self.recall(&scope.without_session(), read, session).await?;
 
         let mut stored = 0;
         if let Some(answer) = &request.assistant_response {
@@ -45,11 +45,11 @@ impl Engine {
             }
         }
         Ok(TurnResponse {
-            memories_retrieved: recalled.retrieval_meta.context_items.unwrap_or_default(),
+            memories_retrieved: included.len(),
             memory_context: recalled.llm_context.unwrap_or_default(),
             memories_stored: stored,
             reconsolidation_applied: false,
-            memories: recalled.memories,
+            memories: included.iter().filter_map(|&at| recalled.memories.get(at).cloned()).collect(),
         })
     }
 }

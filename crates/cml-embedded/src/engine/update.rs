@@ -9,8 +9,8 @@ use cml_core::{
 
 use super::{
     Attempts, Engine,
-    answers::Repeatable,
-    draft::{Content, spoken},
+    answers::{Repeatable, sha256},
+    draft::{Content, hex, spoken},
     facts::{Said, Slots, slot_of},
     generation::Serving,
     plan::{Plan, payload},
@@ -53,7 +53,8 @@ impl Engine {
             let current = current.ok_or_else(|| unknown(request.memory_id))?.clone();
 
             let serving = self.generation.get();
-            let content = match &text {
+            let unchanged = |text: &str| hex(&sha256(&[text.as_bytes()])) == current.content_hash;
+            let content = match text.as_ref().filter(|text| !unchanged(text)) {
                 Some(text) => Some(self.read_replacement(&serving, text, &current, timezone).await?),
                 None => None,
             };
@@ -143,7 +144,8 @@ impl Engine {
         };
         let max_tokens = serving.model().max_tokens;
         let mut content = self.drafter.content(text.to_owned(), Extract::Full, &context, max_tokens);
-        let spoken: Vec<_> = content.chunks.iter().map(|chunk| spoken(&current.speaker, &chunk.text)).collect();
+        let spoken: Vec<_> =
+            content.chunks.iter().map(|chunk| spoken(&current.speaker, &chunk.text)).collect();
         let texts: Vec<&str> = spoken.iter().map(AsRef::as_ref).collect();
         let vectors = serving.embed(&texts).await?;
         drop(spoken);
@@ -296,4 +298,3 @@ fn fields(request: &UpdateRequest) -> Vec<&'static str> {
 pub(super) fn unknown(id: MemoryId) -> Error {
     Error::not_found("memory", id).with_context("memory_id", id)
 }
-

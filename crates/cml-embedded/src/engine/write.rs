@@ -5,9 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use cml_core::{
     MemoryId, MessageId, Result, Scope, Score,
-    memory::{
-        EventType, MemoryRecord, MemoryStatus, MemoryType, Message, Metadata, OperationType, Session,
-    },
+    memory::{EventType, MemoryRecord, MemoryStatus, MemoryType, Message, Metadata, OperationType, Session},
     ops::{WriteOutcome, WriteRequest, WriteResponse},
 };
 
@@ -50,7 +48,11 @@ impl Engine {
         Ok(results)
     }
 
-    async fn write_group(&self, scope: &Scope, group: Vec<WriteRequest>) -> Result<Vec<Result<WriteResponse>>> {
+    async fn write_group(
+        &self,
+        scope: &Scope,
+        group: Vec<WriteRequest>,
+    ) -> Result<Vec<Result<WriteResponse>>> {
         let now = self.clock.now();
         let max_tokens = self.generation.get().model().max_tokens;
         let bytes: usize = group.iter().map(|request| request.content.len()).sum();
@@ -105,7 +107,8 @@ impl Engine {
                 groups.insert(record.id, self.group(&scope, record.id).await?);
             }
             let mut writer = Writer::new(tenant, now, serving.id, observed, slots, groups);
-            let answers: Vec<Result<WriteResponse>> = drafts.iter().map(|draft| writer.write(draft)).collect();
+            let answers: Vec<Result<WriteResponse>> =
+                drafts.iter().map(|draft| writer.write(draft)).collect();
             let mut plan = writer.plan;
             plan.changes.accessed = self.accesses.take(tenant);
             match self.store.commit(plan.changes).await? {
@@ -142,8 +145,11 @@ impl Engine {
         if serving.model().additive {
             return Ok(());
         }
-        let mut last: HashMap<&str, &str> =
-            observed.last_messages.iter().map(|(session, message)| (session.as_str(), message.text.as_str())).collect();
+        let mut last: HashMap<&str, &str> = observed
+            .last_messages
+            .iter()
+            .map(|(session, message)| (session.as_str(), message.text.as_str()))
+            .collect();
         let mut texts = Vec::new();
         for draft in drafts.iter() {
             let session = draft.scope.session();
@@ -209,7 +215,11 @@ fn turn_of(draft: &Draft) -> Option<TurnOf> {
 
 fn key_of(draft: &Draft) -> Option<KeyOf> {
     let key = draft.request.key.clone().filter(|_| draft.stored)?;
-    Some(KeyOf { namespace: draft.scope.write_namespace().to_owned(), user: draft.scope.user().to_owned(), key })
+    Some(KeyOf {
+        namespace: draft.scope.write_namespace().to_owned(),
+        user: draft.scope.user().to_owned(),
+        key,
+    })
 }
 
 fn digest_of(draft: &Draft) -> Option<Digest> {
@@ -246,6 +256,7 @@ impl Writer {
     }
 
     fn write(&mut self, draft: &Draft) -> Result<WriteResponse> {
+        self.plan.next_request();
         if let Some(repeatable) = &draft.repeatable {
             if let Some(row) = self.observed.idempotency.get(&repeatable.key) {
                 return repeatable.answer(row);
@@ -311,7 +322,8 @@ impl Writer {
             Some(record) => self.reinforce(draft, &record),
             None => {
                 let answer = self.insert(draft, message_id);
-                let first = self.plan.changes.records.iter().find(|put| Some(put.record.id) == answer.memory_id);
+                let first =
+                    self.plan.changes.records.iter().find(|put| Some(put.record.id) == answer.memory_id);
                 if let Some(put) = first {
                     self.observed.dedup.insert(digest, put.record.clone());
                 }
@@ -337,7 +349,13 @@ impl Writer {
         self.plan.reinforce(record.id, confidence);
         let strengthened = self.plan.record(&record).clone();
         self.assert_all(draft, &[strengthened]);
-        self.plan.event(&draft.scope, EventType::Memory, OperationType::Reinforce, vec![record.id], Metadata::new());
+        self.plan.event(
+            &draft.scope,
+            EventType::Memory,
+            OperationType::Reinforce,
+            vec![record.id],
+            Metadata::new(),
+        );
         WriteResponse {
             success: true,
             memory_id: Some(record.id),
@@ -469,7 +487,8 @@ impl Writer {
     ) -> MemoryRecord {
         let (scope, request) = (&draft.scope, &draft.request);
         let source = source(draft.role);
-        let memory_type = request.memory_type.or(draft.content.memory_type).unwrap_or(MemoryType::EpisodicEvent);
+        let memory_type =
+            request.memory_type.or(draft.content.memory_type).unwrap_or(MemoryType::EpisodicEvent);
         MemoryRecord {
             id: MemoryId::new(),
             tenant_id: scope.tenant().to_owned(),
@@ -587,4 +606,3 @@ fn skipped(draft: &Draft) -> WriteResponse {
         eval_reason: None,
     }
 }
-

@@ -220,6 +220,10 @@ impl Stems {
         if STOP_WORDS.binary_search(&lower).is_ok() {
             return None;
         }
+        let lower = match IRREGULAR.binary_search_by_key(&lower, |&(form, _)| form) {
+            Ok(place) => IRREGULAR[place].1,
+            Err(_) => lower,
+        };
         // Very long "words" are keys and codes; their stem is of no use and the index keeps them whole.
         let stem = if lower.len() <= 40 { self.stemmer.stem(lower) } else { Cow::Borrowed(lower) };
         let stem = stem.trim_end_matches('\'');
@@ -244,17 +248,53 @@ fn is_time_word(lower: &str) -> bool {
     year || TIME_WORDS.binary_search(&lower).is_ok()
 }
 
+/// Forms that the stemmer does not bring back to their base: irregular verbs and plurals, short forms.
+#[rustfmt::skip]
+const IRREGULAR: &[(&str, &str)] = &[
+    ("ate", "eat"), ("became", "become"), ("began", "begin"), ("begun", "begin"), ("bent", "bend"),
+    ("bit", "bite"), ("bitten", "bite"), ("bought", "buy"), ("broke", "break"), ("broken", "break"),
+    ("brought", "bring"), ("built", "build"), ("came", "come"), ("caught", "catch"), ("children", "child"),
+    ("chose", "choose"), ("chosen", "choose"), ("dad", "father"), ("dads", "father"), ("dealt", "deal"),
+    ("drank", "drink"), ("drawn", "draw"), ("drew", "draw"), ("driven", "drive"), ("drove", "drive"),
+    ("dug", "dig"), ("eaten", "eat"), ("fallen", "fall"), ("fed", "feed"), ("feet", "foot"),
+    ("fell", "fall"), ("felt", "feel"), ("flew", "fly"), ("flown", "fly"), ("forgot", "forget"),
+    ("forgotten", "forget"), ("fought", "fight"), ("found", "find"), ("froze", "freeze"), ("frozen", "freeze"),
+    ("gave", "give"), ("given", "give"), ("gone", "go"), ("got", "get"), ("gotten", "get"),
+    ("grew", "grow"), ("grown", "grow"), ("heard", "hear"), ("held", "hold"), ("hidden", "hide"),
+    ("hung", "hang"), ("kept", "keep"), ("kid", "child"), ("kids", "child"), ("knew", "know"),
+    ("known", "know"), ("laid", "lay"), ("led", "lead"), ("left", "leave"), ("lent", "lend"),
+    ("lives", "life"), ("lost", "lose"), ("made", "make"), ("mama", "mother"), ("meant", "mean"),
+    ("men", "man"), ("met", "meet"), ("mice", "mouse"), ("mom", "mother"), ("moms", "mother"),
+    ("mum", "mother"), ("paid", "pay"), ("people", "person"), ("photo", "picture"), ("photos", "picture"),
+    ("pic", "picture"), ("pics", "picture"), ("ran", "run"), ("rang", "ring"), ("ridden", "ride"),
+    ("risen", "rise"), ("rode", "ride"), ("said", "say"), ("sang", "sing"), ("sat", "sit"),
+    ("saw", "see"), ("seen", "see"), ("sent", "send"), ("shook", "shake"), ("shot", "shoot"),
+    ("shown", "show"), ("slept", "sleep"), ("sold", "sell"), ("spent", "spend"), ("spoke", "speak"),
+    ("spoken", "speak"), ("stole", "steal"), ("stolen", "steal"), ("stood", "stand"), ("stuck", "stick"),
+    ("sung", "sing"), ("swam", "swim"), ("swum", "swim"), ("taken", "take"), ("taught", "teach"),
+    ("teeth", "tooth"), ("thought", "think"), ("threw", "throw"), ("thrown", "throw"), ("told", "tell"),
+    ("took", "take"), ("torn", "tear"), ("tv", "television"), ("understood", "understand"), ("went", "go"),
+    ("wives", "wife"), ("woke", "wake"), ("woken", "wake"), ("women", "woman"), ("won", "win"),
+    ("wore", "wear"), ("worn", "wear"), ("written", "write"), ("wrote", "write"),
+];
+
 /// Function words, which tell nothing about a text's subject. "may" and "will" stay out: month and name.
 #[rustfmt::skip]
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "am", "an", "and", "are", "aren't", "as", "at", "be", "been", "being", "but", "by", "can",
-    "could", "did", "didn't", "do", "does", "doesn't", "doing", "don't", "for", "from", "had", "has", "have",
-    "having", "he", "her", "hers", "him", "his", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into",
-    "is", "isn't", "it", "it's", "its", "just", "me", "my", "of", "on", "or", "our", "ours", "she", "should",
-    "so", "some", "such", "than", "that", "that's", "the", "their", "theirs", "them", "then", "there", "these",
-    "they", "they're", "this", "those", "to", "too", "very", "was", "wasn't", "we", "we're", "were", "weren't",
-    "what", "what's", "when", "where", "which", "who", "whom", "whose", "why", "with", "would", "you", "you're",
-    "you've", "your", "yours",
+    "a", "about", "again", "ain't", "all", "am", "an", "and", "any", "are", "aren't", "as", "at", "be",
+    "because", "been", "being", "below", "between", "but", "by", "can", "can't", "could", "couldn't", "did",
+    "didn't", "do", "does", "doesn't", "doing", "don't", "down", "during", "each", "for", "from", "further",
+    "had", "hadn't", "has", "hasn't", "have", "haven't", "having", "he", "he'd", "he'll", "he's", "her",
+    "here", "hers", "him", "his", "how", "how's", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into",
+    "is", "isn't", "it", "it's", "its", "just", "let's", "me", "more", "most", "my", "no", "nor", "not",
+    "of", "off", "on", "only", "or", "other", "ought", "our", "ours", "out", "over", "own", "same",
+    "shan't", "she", "she'd", "she'll", "she's", "should", "shouldn't", "so", "some", "such", "than",
+    "that", "that's", "the", "their", "theirs", "them", "then", "there", "there's", "these", "they",
+    "they'd", "they'll", "they're", "they've", "this", "those", "through", "to", "too", "under", "until",
+    "up", "very", "was", "wasn't", "we", "we'd", "we'll", "we're", "we've", "were", "weren't", "what",
+    "what's", "when", "when's", "where", "where's", "which", "while", "who", "who's", "whom", "whose",
+    "why", "why's", "with", "won't", "would", "wouldn't", "you", "you'd", "you'll", "you're", "you've",
+    "your", "yours",
 ];
 
 #[rustfmt::skip]

@@ -69,6 +69,8 @@ features! {
     Name = "x_name",
     /// Closeness of the turn's time to the time that the query names, 0..=1.
     NearTime = "near_time",
+    /// 1 if the turn opens a session.
+    Opens = "opens",
 }
 
 /// The number of features.
@@ -106,7 +108,10 @@ impl Features {
 
     /// The scores that are not 0, by name.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, f32)> {
-        Feature::ALL.iter().map(|&feature| (feature.name(), self.get(feature))).filter(|(_, value)| *value != 0.0)
+        Feature::ALL
+            .iter()
+            .map(|&feature| (feature.name(), self.get(feature)))
+            .filter(|(_, value)| *value != 0.0)
     }
 }
 

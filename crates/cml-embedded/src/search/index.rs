@@ -1,7 +1,7 @@
 //! The in-memory index of a tenant: kept up to date row by row, searched in one pass.
 
-use cml_core::{MemoryId, MessageId};
 use cml_core::memory::Role;
+use cml_core::{MemoryId, MessageId};
 use rustc_hash::FxHashMap;
 
 use super::analysis::stems;
@@ -201,7 +201,11 @@ impl TenantIndex {
         self.partitions.iter().filter(move |partition| visible(&partition.namespace, &partition.user))
     }
 
-    pub(crate) fn record_at<'a>(&'a self, partition: &'a Partition, slot: usize) -> Option<IndexedRecord<'a>> {
+    pub(crate) fn record_at<'a>(
+        &'a self,
+        partition: &'a Partition,
+        slot: usize,
+    ) -> Option<IndexedRecord<'a>> {
         let row = partition.records.get(slot)?.as_ref()?;
         let turn = &partition.turns[partition.record_turns[slot] as usize];
         Some(IndexedRecord {

@@ -29,7 +29,8 @@ impl Postings {
     pub(crate) fn insert(&mut self, term: TermId, slot: u32, count: u16) {
         let list = self.lists.entry(term).or_default();
         match list.last() {
-            Some(last) if last.slot >= slot => match list.binary_search_by_key(&slot, |posting| posting.slot) {
+            Some(last) if last.slot >= slot => match list.binary_search_by_key(&slot, |posting| posting.slot)
+            {
                 Ok(place) => list[place].count = count,
                 Err(place) => list.insert(place, Posting { slot, count }),
             },
@@ -132,7 +133,8 @@ mod tests {
         for slot in [5, 1, 3, 9, 1] {
             postings.insert(7, slot, 2);
         }
-        let slots = |postings: &Postings| postings.of(7).iter().map(|posting| posting.slot).collect::<Vec<_>>();
+        let slots =
+            |postings: &Postings| postings.of(7).iter().map(|posting| posting.slot).collect::<Vec<_>>();
         assert_eq!(slots(&postings), [1, 3, 5, 9]);
         postings.remove(7, 3);
         postings.remove(7, 4);

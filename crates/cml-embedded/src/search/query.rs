@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::analysis::{TurnAnalysis, for_each_word};
+use super::analysis::{TurnAnalysis, for_each_word, with_stem};
 use super::soft::{Neighbour, SoftLexicon};
 use crate::embed::StaticModel;
 use crate::extract::{TimeMention, resolve_dates};
@@ -40,6 +40,9 @@ pub struct QueryPlan {
     pub asked: Asked,
     /// What kind of answer is wanted.
     pub answer: Answer,
+    /// What to embed where vectors add up: the query without the participants' names. The speaker's score
+    /// covers them already, and they would draw every turn that addresses that person.
+    pub embed_text: String,
     /// The times that the query names, each from its first microsecond since 1970 UTC to its last.
     pub windows: Vec<(i64, i64)>,
 }
@@ -116,10 +119,12 @@ impl QueryPlan {
         for_each_word(text, |word| words.push(word.lower.to_owned()));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let profile = profile(text, &words, context.has_assistant);
+        let named = named(&words, context.participants);
         Self {
             terms: terms(text, context),
             profile,
-            asked: asked(&words, context),
+            asked: asked(&words, profile, named, context),
+            embed_text: without_names(text, context.participants),
             answer: answer(&words),
             windows: windows(text, context),
         }
@@ -132,10 +137,9 @@ pub const MAX_TERMS: usize = 64;
 fn terms(text: &str, context: &QueryContext<'_>) -> Vec<QueryTerm> {
     let stems = TurnAnalysis::of(text).terms;
     let term = |(stem, _): (Box<str>, u16)| QueryTerm {
-        neighbours: context.lexicon.map_or_else(
-            || Arc::from([]),
-            |(lexicon, model)| lexicon.neighbours(model, &stem),
-        ),
+        neighbours: context
+            .lexicon
+            .map_or_else(|| Arc::from([]), |(lexicon, model)| lexicon.neighbours(model, &stem)),
         date: date_part(&stem),
         stem,
     };
@@ -170,11 +174,14 @@ fn profile(text: &str, words: &[&str], has_assistant: bool) -> Profile {
     if question {
         return if has_assistant { Profile::Chat } else { Profile::People };
     }
-    let sentence = words.len() > KEYWORDS || words.iter().any(|word| SENTENCE_WORDS.contains(word));
+    // A list of keywords has next to no function words, however long it is.
+    let function_words = words.iter().filter(|word| with_stem(word, |_| ()).is_none()).count();
+    let sentence = words.len() > KEYWORDS && 4 * function_words >= words.len()
+        || words.iter().any(|word| SENTENCE_WORDS.contains(word));
     if sentence { Profile::Statement } else { Profile::Keywords }
 }
 
-/// Most words of a keyword query.
+/// Most words of a keyword query that may be mixed with function words.
 const KEYWORDS: usize = 8;
 
 /// Words that open a question even without its mark.
@@ -191,31 +198,31 @@ const SENTENCE_WORDS: &[&str] = &[
     "they", "they're", "am", "is", "are", "was", "were", "has", "had", "have", "been", "that's", "this", "so",
 ];
 
-fn asked(words: &[&str], context: &QueryContext<'_>) -> Asked {
+fn asked(words: &[&str], profile: Profile, named: Option<&str>, context: &QueryContext<'_>) -> Asked {
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let mut named = context.participants.iter().filter(|name| is_named(name, words));
-    if let (Some(name), None) = (named.next(), named.next()) {
-        return Asked::Person((**name).into());
+    if let Some(name) = named {
+        return Asked::Person(name.into());
     }
     if context.has_assistant {
         let pair = |first: &[&str], second: &[&str]| {
             words.windows(2).any(|pair| first.contains(&pair[0]) && second.contains(&pair[1]))
         };
-        let told = pair(&["you"], SAID) || words.windows(3).any(|three| {
-            three[0] == "did" && three[1] == "you" && SAYING.contains(&three[2])
-        });
+        let told = pair(&["you"], SAID)
+            || words
+                .windows(3)
+                .any(|three| three[0] == "did" && three[1] == "you" && SAYING.contains(&three[2]));
         let talked = pair(&["our"], TALK) || pair(&["previous", "last", "earlier", "past"], TALK);
         let reminded = has(&["remind"]) && !has(&["my", "mine", "our"]);
         return if told || talked || reminded {
             Asked::Assistant
-        } else if has(FIRST_PERSON) {
+        } else if profile == Profile::Statement || has(FIRST_PERSON) {
             Asked::User
         } else {
             Asked::Anyone
         };
     }
     match context.speaker {
-        Some(speaker) if has(FIRST_PERSON) => Asked::Person(speaker.into()),
+        Some(speaker) if profile == Profile::Statement || has(FIRST_PERSON) => Asked::Person(speaker.into()),
         _ => Asked::Anyone,
     }
 }
@@ -236,13 +243,37 @@ const TALK: &[&str] = &["conversation", "conversations", "chat", "chats", "discu
 
 const FIRST_PERSON: &[&str] = &["i", "my", "me", "mine", "i'm", "i've", "i'd", "i'll", "we", "our", "us"];
 
+/// The participant whose name is among the words, if it is one and no more.
+fn named<'a>(words: &[&str], participants: &[&'a str]) -> Option<&'a str> {
+    let mut named = participants.iter().filter(|name| is_named(name, words));
+    match (named.next(), named.next()) {
+        (Some(name), None) => Some(name),
+        _ => None,
+    }
+}
+
+/// `text` without the words of the names; as it is if nothing else is in it.
+fn without_names(text: &str, names: &[&str]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for name in names {
+        for_each_word(name, |part| parts.push(part.lower.to_owned()));
+    }
+    let is_part = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().replace('’', "'");
+        parts.iter().any(|part| word == *part || word.strip_suffix("'s") == Some(part))
+    };
+    let rest: Vec<&str> = text.split_whitespace().filter(|word| !is_part(word)).collect();
+    if rest.is_empty() { text.to_owned() } else { rest.join(" ") }
+}
+
 /// Whether the first word of `name`, or all of it, is among the words.
 fn is_named(name: &str, words: &[&str]) -> bool {
     let mut found = false;
     let mut first = true;
     for_each_word(name, |part| {
         if std::mem::take(&mut first) {
-            found = words.iter().any(|word| *word == part.lower || word.strip_suffix("'s") == Some(part.lower));
+            found =
+                words.iter().any(|word| *word == part.lower || word.strip_suffix("'s") == Some(part.lower));
         }
     });
     found

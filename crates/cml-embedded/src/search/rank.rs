@@ -211,7 +211,12 @@ impl<'a, 's> Search<'a, 's> {
         let mut numbers: Vec<usize> = Vec::new();
         if let Some(session) = self.session {
             let session = self.view.index.sessions.get(session as usize);
-            numbers.extend(session.into_iter().flat_map(|session| session.turns()).filter_map(|turn| self.view.number(turn)));
+            numbers.extend(
+                session
+                    .into_iter()
+                    .flat_map(|session| session.turns())
+                    .filter_map(|turn| self.view.number(turn)),
+            );
         } else if self.view.turns <= SMALL_SCOPE {
             self.view.for_each_turn(|number, _, _, _| numbers.push(number));
         } else {
@@ -295,7 +300,8 @@ impl<'a, 's> Search<'a, 's> {
         let (lexical, dense, largest) = (self.lexical, self.dense, self.largest);
         let turn = self.view.turn(number);
         let [prev2, prev, _, next, _] = self.view.around(number);
-        let own = |number: Option<usize>| number.map_or(0.0, |number| normalised(lexical.own[number], largest.own));
+        let own =
+            |number: Option<usize>| number.map_or(0.0, |number| normalised(lexical.own[number], largest.own));
         let unit = self.view.unit(turn.session, number);
         let (soft_session, dense_session) = self.session_means(turn.session, number);
         let mut features = Features::default();
@@ -322,6 +328,7 @@ impl<'a, 's> Search<'a, 's> {
         features.set(F::Number, f32::from(answer.number && turn.flags.has_number));
         features.set(F::Name, if answer.name { f32::from(turn.flags.names) } else { 0.0 });
         features.set(F::NearTime, self.near_time(number));
+        features.set(F::Opens, f32::from(turn.session != NONE && prev.is_none()));
         features
     }
 
@@ -416,4 +423,3 @@ impl Best3 {
         self.best[..self.count].iter().sum::<f32>() / self.count.max(1) as f32
     }
 }
-

@@ -115,7 +115,7 @@ impl std::fmt::Debug for SoftLexicon {
 }
 
 /// Cosine from which two words' meanings count as close. Anything from 0.35 to 0.65 ranks alike.
-pub const SIMILAR: f32 = 0.45;
+pub const SIMILAR: f32 = 0.35;
 
 /// Most neighbours kept for a stem.
 pub const NEIGHBOURS: usize = 128;

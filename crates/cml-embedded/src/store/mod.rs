@@ -18,8 +18,8 @@ use cml_core::{
     FactId, MemoryId, MessageId, Result, Scope, Score, Subject,
     memory::{Event, Evidence, Fact, MemoryRecord, Message, RecordVersion, Role, Session},
     ops::{
-        Edge, Entity, EventPage, FactList, FactVersion, ListEvents, ListFacts, ListOrder, ListRequest, Mention,
-        OrderBy, Stats, TenantSummary,
+        Edge, Entity, EventPage, FactList, FactVersion, ListEvents, ListFacts, ListOrder, ListRequest,
+        Mention, OrderBy, Stats, TenantSummary,
     },
     provider::EmbeddingModel,
 };
@@ -59,9 +59,14 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn turns(&self, tenant: &str, select: Select<'_, MessageId>) -> Result<Vec<TurnRow>>;
 
     /// Records for the search index, with their vectors by `model`, by id.
-    async fn indexed(&self, tenant: &str, model: ModelId, select: Select<'_, MemoryId>) -> Result<Vec<IndexedRow>>;
+    async fn indexed(
+        &self,
+        tenant: &str,
+        model: ModelId,
+        select: Select<'_, MemoryId>,
+    ) -> Result<Vec<IndexedRow>>;
 
-    /// Facts without their evidence's details for the search index, by id.
+    /// Facts with their evidence for the search index, by id.
     async fn indexed_facts(&self, tenant: &str, select: Select<'_, FactId>) -> Result<Vec<Fact>>;
 
     /// Records in full, in the order of `ids`; unknown ids are left out.
@@ -542,4 +547,3 @@ pub struct Generations {
     /// The one that is being made.
     pub opened: Option<(ModelId, EmbeddingModel)>,
 }
-

@@ -11,7 +11,9 @@ use cml_core::{Error, ErrorKind, Result};
 use sqlx::{
     ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteConnectOptions,
 };
-use tokio::sync::{Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{
+    Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore,
+};
 
 use super::error::{closed, failed};
 
@@ -122,7 +124,8 @@ impl Pool {
         let permit = tokio::time::timeout(READER_WAIT, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|elapsed| {
-                Error::new(ErrorKind::Unavailable, "all connections of the database are busy").with_source(elapsed)
+                Error::new(ErrorKind::Unavailable, "all connections of the database are busy")
+                    .with_source(elapsed)
             })?
             .map_err(|_closed| closed())?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

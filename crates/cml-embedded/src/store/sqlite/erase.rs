@@ -1,26 +1,335 @@
-//! Removal of subjects and of single records.
+//! Removal of subjects and of single records, with everything that hangs on them.
+//!
+//! What goes is first collected by id in the temporary table `gone`, which lives in memory, then
+//! removed from every table; what merely points at it is cut loose.
 
 use cml_core::{MemoryId, Result, Subject};
-use sqlx::SqliteConnection;
+use sha2::{Digest as _, Sha256};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqliteConnection};
+use uuid::Uuid;
 
-use super::commit::Log;
+use super::{
+    batch::Batch,
+    commit::Log,
+    puts,
+    rows::Binds,
+    sql::{Sql, all, binds, first, run, run_plain},
+};
+use crate::store::Changed;
 
+/// Ids of what goes, by kind: `record`, `message`, `turn`, `fact`, `entity`. With `touched` behind the
+/// kind, those that lose something of theirs and stay if anything is left.
+const GONE: &str = "CREATE TEMP TABLE IF NOT EXISTS gone (kind TEXT NOT NULL, id BLOB NOT NULL, \
+     PRIMARY KEY (kind, id)) WITHOUT ROWID";
+
+/// Removes every row of `subject`.
 pub(super) async fn subject(
     connection: &mut SqliteConnection,
     tenant: &str,
     subject: &Subject,
     log: &mut Log,
 ) -> Result<()> {
-    let _ = (connection, tenant, subject, log);
-    Ok(())
+    run_plain(connection, GONE).await?;
+    let mut removal = Removal { connection, tenant, log };
+    let whole = Whole::of(subject);
+    for (kind, table) in [("record", "records"), ("message", "messages"), ("turn", "terms")] {
+        let mut sql = Sql::new("INSERT INTO temp.gone SELECT ?, id FROM ");
+        sql.bind(kind)
+            .push(table)
+            .push(" WHERE tenant_id = ?")
+            .bind(tenant)
+            .push(whole.and)
+            .bind_given(whole.name);
+        removal.statement(sql).await?;
+    }
+    // A fact that one agent or session shares with others stays as long as it rests on theirs.
+    let kind = if whole.shared { "fact touched" } else { "fact" };
+    for (kind, table) in [(kind, "facts"), ("entity", "entities")] {
+        if kind == "entity" && whole.shared {
+            continue;
+        }
+        let mut sql = Sql::new("INSERT INTO temp.gone SELECT ?, id FROM ");
+        sql.bind(kind)
+            .push(table)
+            .push(" WHERE tenant_id = ?")
+            .bind(tenant)
+            .push(whole.and)
+            .bind_given(whole.name);
+        removal.statement(sql).await?;
+    }
+    let mut sql =
+        Sql::new("INSERT INTO temp.gone SELECT 'message touched', id FROM messages WHERE tenant_id = ?");
+    sql.bind(tenant).push(" AND memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')");
+    removal.statement(sql).await?;
+    removal.cascade().await?;
+    for table in ["record_versions", "fact_versions", "sessions", "events", "jobs", "idempotency"] {
+        let mut sql = Sql::new("DELETE FROM ");
+        sql.push(table).push(" WHERE tenant_id = ?").bind(tenant).push(whole.and).bind_given(whole.name);
+        removal.delete(table, sql).await?;
+    }
+    if whole.shared {
+        // Those that are left rest on others; they no longer name the one who is gone.
+        let mut sql = Sql::new("UPDATE facts SET ");
+        sql.push(whole.column)
+            .push(" = '' WHERE tenant_id = ?")
+            .bind(tenant)
+            .push(whole.and)
+            .bind_given(whole.name);
+        removal.statement(sql).await?;
+    }
+    if matches!(subject, Subject::Tenant) {
+        for table in ["embeddings", "fact_evidence", "mentions", "edges", "outbox"] {
+            let mut sql = Sql::new("DELETE FROM ");
+            sql.push(table).push(" WHERE tenant_id = ?").bind(tenant);
+            removal.delete(table, sql).await?;
+        }
+        let mut sql = Sql::new("UPDATE tenants SET settings = '{}' WHERE tenant_id = ?");
+        sql.bind(tenant);
+        removal.statement(sql).await?;
+    }
+    removal.finish().await
 }
 
+/// Removes records, and each message and turn that loses its last one.
 pub(super) async fn records(
     connection: &mut SqliteConnection,
     tenant: &str,
     ids: &[MemoryId],
     log: &mut Log,
 ) -> Result<()> {
-    let _ = (connection, tenant, ids, log);
-    Ok(())
+    if ids.is_empty() {
+        return Ok(());
+    }
+    run_plain(connection, GONE).await?;
+    let mut removal = Removal { connection, tenant, log };
+    let mut sql = Sql::new("INSERT INTO temp.gone SELECT 'record', id FROM records WHERE tenant_id = ?");
+    sql.bind(tenant).in_ids(" AND id", ids.iter().map(MemoryId::as_uuid));
+    removal.statement(sql).await?;
+    // The records' own messages, and those of their sessions that only strengthened them; a message
+    // goes when it has no record left.
+    removal
+        .with_tenant(
+            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', r.message_id FROM temp.gone g \
+             JOIN records r ON r.tenant_id = ? AND r.id = g.id WHERE g.kind = 'record'",
+        )
+        .await?;
+    removal
+        .with_tenant(
+            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', m.id FROM messages m WHERE m.tenant_id = ? \
+             AND m.session_id IN (SELECT r.session_id FROM temp.gone g JOIN records r ON r.tenant_id = m.tenant_id \
+             AND r.id = g.id WHERE g.kind = 'record' AND r.session_id <> '') \
+             AND m.memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')",
+        )
+        .await?;
+    removal
+        .with_tenant(
+            "INSERT INTO temp.gone SELECT 'message', g.id FROM temp.gone g WHERE g.kind = 'message touched' \
+             AND NOT EXISTS (SELECT 1 FROM records o WHERE o.tenant_id = ? AND o.message_id = g.id \
+             AND o.id NOT IN (SELECT id FROM temp.gone WHERE kind = 'record'))",
+        )
+        .await?;
+    removal.with_tenant(
+        "INSERT INTO temp.gone SELECT 'turn', t.id FROM temp.gone g JOIN terms t ON t.tenant_id = ? AND t.id = g.id \
+         WHERE g.kind = 'message'",
+    )
+    .await?;
+    removal.cascade().await?;
+    removal.finish().await
+}
+
+/// Which rows are a subject's.
+struct Whole<'s> {
+    /// The condition beside the tenant's, and its column.
+    and: &'static str,
+    column: &'static str,
+    name: Option<&'s str>,
+    /// Whether others may have part in the subject's facts.
+    shared: bool,
+}
+
+impl<'s> Whole<'s> {
+    fn of(subject: &'s Subject) -> Self {
+        let part = |and, column, name: &'s String, shared| Self { and, column, name: Some(name), shared };
+        match subject {
+            Subject::Namespace(name) => part(" AND namespace = ?", "namespace", name, false),
+            Subject::User(name) => part(" AND user_id = ?", "user_id", name, false),
+            Subject::Agent(name) => part(" AND agent_id = ?", "agent_id", name, true),
+            Subject::Session(name) => part(" AND session_id = ?", "session_id", name, true),
+            _ => Self { and: "", column: "", name: None, shared: false },
+        }
+    }
+}
+
+struct Removal<'c, 'l> {
+    connection: &'c mut SqliteConnection,
+    tenant: &'c str,
+    log: &'l mut Log,
+}
+
+impl Removal<'_, '_> {
+    /// Removes the collected records, messages and turns with what hangs on them, then the facts and
+    /// entities that nothing holds any more.
+    async fn cascade(&mut self) -> Result<()> {
+        self.with_tenant(
+            "INSERT OR IGNORE INTO temp.gone SELECT 'fact touched', e.fact_id FROM temp.gone g JOIN fact_evidence e \
+             ON e.tenant_id = ? AND e.target_id = g.id WHERE g.kind IN ('record', 'message')",
+        )
+        .await?;
+        self.with_tenant(
+            "INSERT OR IGNORE INTO temp.gone SELECT 'entity touched', m.entity_id FROM temp.gone g JOIN mentions m \
+             ON m.tenant_id = ? AND m.memory_id = g.id WHERE g.kind = 'record'",
+        )
+        .await?;
+        for (table, column, kind) in [
+            ("fact_evidence", "target_id", "record"),
+            ("fact_evidence", "target_id", "message"),
+            ("mentions", "memory_id", "record"),
+        ] {
+            self.delete_gone(table, column, kind).await?;
+        }
+        self.with_tenant(
+            "INSERT OR IGNORE INTO temp.gone SELECT 'fact', g.id FROM temp.gone g WHERE g.kind = 'fact touched' \
+             AND NOT EXISTS (SELECT 1 FROM fact_evidence e WHERE e.tenant_id = ? AND e.fact_id = g.id)",
+        )
+        .await?;
+        self.with_tenant(
+            "INSERT OR IGNORE INTO temp.gone SELECT 'entity', g.id FROM temp.gone g WHERE g.kind = 'entity touched' \
+             AND NOT EXISTS (SELECT 1 FROM mentions m WHERE m.tenant_id = ? AND m.entity_id = g.id)",
+        )
+        .await?;
+        for (table, column, kind) in [
+            ("records", "id", "record"),
+            ("record_versions", "id", "record"),
+            ("messages", "id", "message"),
+            ("terms", "id", "turn"),
+            ("facts", "id", "fact"),
+            ("fact_versions", "id", "fact"),
+            ("fact_evidence", "fact_id", "fact"),
+            ("entities", "id", "entity"),
+            ("mentions", "entity_id", "entity"),
+        ] {
+            self.delete_gone(table, column, kind).await?;
+        }
+        let embeddings = format!(
+            "DELETE FROM embeddings WHERE {} AND model_id IN (SELECT id FROM models) AND view IN (0, 1)",
+            among("record_id", "record")
+        );
+        let rows = self.with_tenant(AssertSqlSafe(embeddings)).await?;
+        self.log.removed("embeddings", rows);
+        // Edges have no index by their target; they are only gone through where an entity went.
+        if self.count("entity").await? > 0 {
+            for column in ["source", "target"] {
+                self.delete_gone("edges", column, "entity").await?;
+            }
+        }
+        self.cut_links().await
+    }
+
+    /// Rows that stay no longer point at those that are gone.
+    async fn cut_links(&mut self) -> Result<()> {
+        for (table, column, kind) in [
+            ("records", "supersedes_id", "record"),
+            ("records", "superseded_by_id", "record"),
+            ("facts", "supersedes_id", "fact"),
+            ("facts", "superseded_by_id", "fact"),
+        ] {
+            let sql = format!("UPDATE {table} SET {column} = NULL WHERE {}", among(column, kind));
+            self.with_tenant(AssertSqlSafe(sql)).await?;
+        }
+        let sql = format!(
+            "UPDATE messages SET memory_id = (SELECT r.id FROM records r WHERE r.tenant_id = messages.tenant_id \
+             AND r.message_id = messages.id ORDER BY r.chunk_index LIMIT 1) WHERE {} AND {}",
+            among("id", "message touched"),
+            "memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')"
+        );
+        self.with_tenant(AssertSqlSafe(sql)).await?;
+        Ok(())
+    }
+
+    /// Removes the rows of `table` whose `column` holds a collected id of `kind`.
+    async fn delete_gone(
+        &mut self,
+        table: &'static str,
+        column: &'static str,
+        kind: &'static str,
+    ) -> Result<()> {
+        let sql = format!("DELETE FROM {table} WHERE {}", among(column, kind));
+        let rows = self.with_tenant(AssertSqlSafe(sql)).await?;
+        self.log.removed(table, rows);
+        Ok(())
+    }
+
+    /// Leaves tombstones, lists the changes, and forgets what was collected.
+    async fn finish(&mut self) -> Result<()> {
+        for (kind, table) in [("record", "records"), ("message", "messages"), ("fact", "facts")] {
+            let ids = self.ids(kind).await?;
+            let tenant = self.tenant;
+            let mut batch = Batch::new(self.connection, false);
+            let bind = |binds: &mut Binds, id: &Uuid| {
+                binds.add(tenant).add(tombstone(table, id).as_slice());
+            };
+            batch.put(&puts::TOMBSTONE, &ids, bind).await?;
+        }
+        let records = self.ids("record").await?.into_iter().map(|id| Changed::Record(id.into()));
+        self.log.changed.extend(records);
+        let turns = self.ids("turn").await?.into_iter().map(|id| Changed::Turn(id.into()));
+        self.log.changed.extend(turns);
+        for kind in ["fact", "fact touched"] {
+            let facts = self.ids(kind).await?.into_iter().map(|id| Changed::Fact(id.into()));
+            self.log.changed.extend(facts);
+        }
+        run_plain(self.connection, "DELETE FROM temp.gone").await?;
+        Ok(())
+    }
+
+    async fn ids(&mut self, kind: &'static str) -> Result<Vec<Uuid>> {
+        let values = binds(|binds| {
+            binds.add(kind);
+        });
+        all(self.connection, "SELECT id FROM temp.gone WHERE kind = ?", values, |columns| columns.id()).await
+    }
+
+    async fn count(&mut self, kind: &'static str) -> Result<u64> {
+        let values = binds(|binds| {
+            binds.add(kind);
+        });
+        let count =
+            first(self.connection, "SELECT count(*) FROM temp.gone WHERE kind = ?", values, |columns| {
+                columns.number()
+            });
+        Ok(count.await?.unwrap_or_default())
+    }
+
+    /// Runs a statement whose only placeholder is the tenant.
+    async fn with_tenant(&mut self, sql: impl SqlSafeStr) -> Result<u64> {
+        let tenant = self.tenant;
+        let values = binds(|binds| {
+            binds.add(tenant);
+        });
+        run(self.connection, sql, values).await
+    }
+
+    async fn statement(&mut self, sql: Sql) -> Result<u64> {
+        let (text, binds) = sql.into_parts();
+        run(self.connection, text, binds).await
+    }
+
+    async fn delete(&mut self, table: &'static str, sql: Sql) -> Result<()> {
+        let rows = self.statement(sql).await?;
+        self.log.removed(table, rows);
+        Ok(())
+    }
+}
+
+/// The condition that a row is the tenant's and its `column` holds a collected id of `kind`.
+fn among(column: &str, kind: &str) -> String {
+    format!("tenant_id = ? AND {column} IN (SELECT id FROM temp.gone WHERE kind = '{kind}')")
+}
+
+/// First 16 bytes of the SHA-256 of a table's name and an id.
+fn tombstone(table: &str, id: &Uuid) -> [u8; 16] {
+    let hash = Sha256::new().chain_update(table).chain_update(id.as_bytes()).finalize();
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hash[..16]);
+    digest
 }

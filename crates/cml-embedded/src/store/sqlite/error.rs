@@ -43,7 +43,9 @@ pub(super) fn open_failed(path: &Path, error: sqlx::Error) -> Error {
         Some(CANTOPEN) => "cannot be opened or created",
         Some(READONLY) => "is in a place that does not allow writing",
         _ => match &error {
-            sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData => "is not a name that SQLite takes",
+            sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData => {
+                "is not a name that SQLite takes"
+            }
             _ => return failed(error),
         },
     };

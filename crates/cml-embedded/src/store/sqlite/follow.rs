@@ -23,7 +23,8 @@ pub(super) async fn followers(
     let gaps = gaps(connection, tenant, removed).await?;
     let before: Vec<MessageId> = gaps.iter().filter_map(|(_, before)| *before).collect();
     let texts = read::messages(connection, tenant, &before).await?;
-    let texts: HashMap<MessageId, String> = texts.into_iter().map(|message| (message.id, message.text)).collect();
+    let texts: HashMap<MessageId, String> =
+        texts.into_iter().map(|message| (message.id, message.text)).collect();
     let followers: Vec<MessageId> = gaps.iter().map(|(follower, _)| *follower).collect();
     let mut records: HashMap<MessageId, Vec<MemoryRecord>> = HashMap::new();
     for record in read::records_of(connection, tenant, &followers).await? {
@@ -60,11 +61,14 @@ async fn gaps(connection: &mut SqliteConnection, tenant: &str, removed: &Removal
     let mut sql = Sql::new("SELECT id, session_id, ");
     goes(&mut sql);
     sql.push(" FROM messages WHERE tenant_id = ?").bind(tenant);
-    sql.push(" AND session_id IN (SELECT session_id FROM messages WHERE tenant_id = ?").bind(tenant).push(" AND ");
+    sql.push(" AND session_id IN (SELECT session_id FROM messages WHERE tenant_id = ?")
+        .bind(tenant)
+        .push(" AND ");
     goes(&mut sql);
     sql.push(") ORDER BY session_id, seq");
     let (text, binds) = sql.into_parts();
-    let rows = all(connection, text, binds, |columns| Ok((columns.id()?, columns.text()?, columns.get()?))).await?;
+    let rows =
+        all(connection, text, binds, |columns| Ok((columns.id()?, columns.text()?, columns.get()?))).await?;
     Ok(after_gaps(&rows))
 }
 

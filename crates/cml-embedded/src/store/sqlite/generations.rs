@@ -81,7 +81,13 @@ pub(super) async fn close(connection: &mut SqliteConnection, model: ModelId) -> 
     transaction(connection, async |connection| {
         let sql = sqlx::AssertSqlSafe(format!("SELECT 1 {WITHOUT_VECTOR} LIMIT 1"));
         let missing = first(connection, sql, one(model), |columns| columns.get::<i64>()).await?;
-        let known = first(connection, "SELECT 1 FROM models WHERE id = ? AND state <> 'closed'", one(model), |columns| columns.get::<i64>()).await?;
+        let known = first(
+            connection,
+            "SELECT 1 FROM models WHERE id = ? AND state <> 'closed'",
+            one(model),
+            |columns| columns.get::<i64>(),
+        )
+        .await?;
         if missing.is_some() || known.is_none() {
             return Ok(false);
         }

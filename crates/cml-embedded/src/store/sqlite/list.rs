@@ -3,7 +3,9 @@
 use cml_core::{
     Result, Scope,
     memory::{MemoryRecord, MemoryStatus, MemoryType, Message, Session},
-    ops::{EventPage, FactList, ListEvents, ListFacts, ListOrder, ListRequest, OrderBy, Stats, TenantSummary},
+    ops::{
+        EventPage, FactList, ListEvents, ListFacts, ListOrder, ListRequest, OrderBy, Stats, TenantSummary,
+    },
 };
 use sqlx::SqliteConnection;
 
@@ -71,7 +73,9 @@ async fn page(
     if since.is_some() || until.is_some() {
         let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
         sql.push(" AND ((said_at >= ? AND said_at < ?)").bind(since).bind(until);
-        sql.push(" OR (event_start < ? AND coalesce(event_end, event_start + 1) > ?))").bind(until).bind(since);
+        sql.push(" OR (event_start < ? AND coalesce(event_end, event_start + 1) > ?))")
+            .bind(until)
+            .bind(since);
     }
     if let Some(search) = request.search.as_deref().filter(|search| search.is_ascii() && !search.is_empty()) {
         sql.push(" AND instr(lower(text), ?) > 0").bind(search.to_ascii_lowercase());
@@ -123,7 +127,11 @@ fn page_key(request: &ListRequest, record: &MemoryRecord) -> PageKey {
 
 /// Facts that the scope sees. With `as_of` those whose validity holds the instant, but for retracted
 /// ones that ended before it by their withdrawal.
-pub(super) async fn facts(connection: &mut SqliteConnection, scope: &Scope, request: &ListFacts) -> Result<FactList> {
+pub(super) async fn facts(
+    connection: &mut SqliteConnection,
+    scope: &Scope,
+    request: &ListFacts,
+) -> Result<FactList> {
     let matching = |head: &str| {
         let mut sql = Sql::new(head);
         sql.push(" FROM facts WHERE ").visible(scope);
@@ -153,7 +161,10 @@ pub(super) async fn facts(connection: &mut SqliteConnection, scope: &Scope, requ
 
 pub(super) async fn sessions(connection: &mut SqliteConnection, scope: &Scope) -> Result<Vec<Session>> {
     let mut sql = Sql::new("SELECT ");
-    sql.push(SESSION).push(" FROM sessions WHERE ").visible(scope).push(" ORDER BY created_at DESC, session_id DESC");
+    sql.push(SESSION)
+        .push(" FROM sessions WHERE ")
+        .visible(scope)
+        .push(" ORDER BY created_at DESC, session_id DESC");
     let (text, binds) = sql.into_parts();
     all(connection, text, binds, rows::session).await
 }
@@ -168,12 +179,19 @@ pub(super) async fn messages(
     let mut sql = Sql::new("SELECT ");
     sql.push(MESSAGE).push(" FROM messages WHERE ").visible(scope);
     sql.push(" AND session_id = ?").bind(session);
-    sql.push(" AND seq > ?").bind(i64::try_from(after).unwrap_or(i64::MAX)).push(" ORDER BY seq").limit(limit, 0);
+    sql.push(" AND seq > ?")
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .push(" ORDER BY seq")
+        .limit(limit, 0);
     let (text, binds) = sql.into_parts();
     all(connection, text, binds, rows::message).await
 }
 
-pub(super) async fn events(connection: &mut SqliteConnection, scope: &Scope, request: &ListEvents) -> Result<EventPage> {
+pub(super) async fn events(
+    connection: &mut SqliteConnection,
+    scope: &Scope,
+    request: &ListEvents,
+) -> Result<EventPage> {
     let matching = |head: &str| {
         let mut sql = Sql::new(head);
         sql.push(" FROM events WHERE ").visible(scope);
@@ -196,7 +214,8 @@ pub(super) async fn stats(connection: &mut SqliteConnection, scope: &Scope) -> R
     let mut sql = Sql::new(
         "SELECT memory_type, status, count(*), sum(confidence), sum(importance), min(said_at), max(said_at), \
          sum(octet_length(text) + octet_length(metadata) + coalesce((SELECT sum(octet_length(e.vector)) \
-         FROM embeddings e WHERE e.tenant_id = records.tenant_id AND e.record_id = records.id), 0)) \
+         FROM embeddings e WHERE e.tenant_id = records.tenant_id AND e.model_id IN (SELECT id FROM models) \
+         AND e.view IN (0, 1) AND e.record_id = records.id), 0)) \
          FROM records WHERE ",
     );
     sql.visible(scope).push(" GROUP BY memory_type, status");

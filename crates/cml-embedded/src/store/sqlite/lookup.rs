@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use cml_core::{FactId, MemoryId, MessageId, Result, Scope};
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
@@ -14,10 +14,21 @@ use super::{
 };
 use crate::store::{Digest, IdempotencyRow, KeyOf, ModelId, SlotOf, TenantState, TurnOf};
 
+/// Where the tenant stands.
 pub(super) async fn tenant(connection: &mut SqliteConnection, tenant: &str) -> Result<TenantState> {
+    begin(connection, tenant, "").await
+}
+
+/// Runs the statement `first_of_all`, and then says where the tenant stands.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    first_of_all: &'static str,
+) -> Result<TenantState> {
+    let sql = format!("{first_of_all}; SELECT last_seq, epoch FROM tenants WHERE tenant_id = ?");
     let state = first(
         connection,
-        "SELECT last_seq, epoch FROM tenants WHERE tenant_id = ?",
+        AssertSqlSafe(sql),
         binds(|binds| {
             binds.add(tenant);
         }),
@@ -29,7 +40,11 @@ pub(super) async fn tenant(connection: &mut SqliteConnection, tenant: &str) -> R
 
 /// The generation of vectors that serves.
 pub(super) async fn serving(connection: &mut SqliteConnection) -> Result<ModelId> {
-    let id = first(connection, "SELECT id FROM models WHERE state = 'serving'", Binds::default(), |columns| columns.get()).await?;
+    let id =
+        first(connection, "SELECT id FROM models WHERE state = 'serving'", Binds::default(), |columns| {
+            columns.get()
+        })
+        .await?;
     id.ok_or_else(|| malformed("model"))
 }
 
@@ -95,7 +110,8 @@ pub(super) async fn by_slot(
          AND f.namespace = w.value ->> 0 AND f.user_id = w.value ->> 1 AND f.subject = w.value ->> 2 \
          AND f.slot = w.value ->> 3 AND f.status = 'current' AND f.slot <> '' ORDER BY f.id",
         binds(|binds| {
-            let wanted: Vec<_> = slots.iter().map(|of| (&of.namespace, &of.user, &of.subject, &of.slot)).collect();
+            let wanted: Vec<_> =
+                slots.iter().map(|of| (&of.namespace, &of.user, &of.subject, &of.slot)).collect();
             binds.json(&wanted).add(tenant);
         }),
         |columns| Ok((nth(columns, slots)?, columns.id()?)),
@@ -192,12 +208,8 @@ pub(super) async fn last_messages(
 
 fn scope(tenant: &str, columns: &mut Columns<'_>) -> Result<Scope> {
     let mut scope = Scope::new(tenant)?;
-    let parts: [fn(Scope, String) -> Result<Scope>; 4] = [
-        Scope::with_namespace,
-        Scope::with_user,
-        Scope::with_agent,
-        Scope::with_session,
-    ];
+    let parts: [fn(Scope, String) -> Result<Scope>; 4] =
+        [Scope::with_namespace, Scope::with_user, Scope::with_agent, Scope::with_session];
     for with in parts {
         let part = columns.text()?;
         if !part.is_empty() {
@@ -210,7 +222,11 @@ fn scope(tenant: &str, columns: &mut Columns<'_>) -> Result<Scope> {
 /// What stands at the position that the row names.
 fn nth<T: Clone>(columns: &mut Columns<'_>, wanted: &[T]) -> Result<T> {
     let index = columns.number()?;
-    usize::try_from(index).ok().and_then(|index| wanted.get(index)).cloned().ok_or_else(|| malformed("position"))
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| wanted.get(index))
+        .cloned()
+        .ok_or_else(|| malformed("position"))
 }
 
 fn present<K: std::hash::Hash + Eq, V>(found: Vec<(K, Option<V>)>) -> HashMap<K, V> {

@@ -5,6 +5,7 @@
 //! was committed before they began; a database in memory has one connection for everything. Several
 //! processes may use one file.
 
+mod batch;
 mod check;
 mod commit;
 mod connection;
@@ -12,8 +13,10 @@ mod erase;
 mod error;
 mod follow;
 mod generations;
+mod index;
 mod list;
 mod lookup;
+mod numbers;
 mod open;
 mod puts;
 mod read;
@@ -39,8 +42,8 @@ use self::{
     writer::{Target, Writer},
 };
 use super::{
-    ChangeSet, Follower, Generations, IndexedRow, ModelId, Observed, Outcome, PageKey, Removal, Select, Store, Tail,
-    TenantState, TurnRow, Unembedded, Wanted,
+    ChangeSet, Follower, Generations, IndexedRow, ModelId, Observed, Outcome, PageKey, Removal, Select,
+    Store, Tail, TenantState, TurnRow, Unembedded, Wanted,
 };
 
 /// Where and how to open a [`SqliteStore`].
@@ -118,11 +121,18 @@ impl Store for SqliteStore {
     }
 
     async fn turns(&self, tenant: &str, select: Select<'_, MessageId>) -> Result<Vec<TurnRow>> {
-        read::turns(self.readers.get().await?.connection()?, tenant, select).await
+        index::turns(self.readers.get().await?.connection()?, tenant, select).await
     }
 
-    async fn indexed(&self, tenant: &str, model: ModelId, select: Select<'_, MemoryId>) -> Result<Vec<IndexedRow>> {
-        read::indexed(self.readers.get().await?.connection()?, tenant, model, select).await
+    async fn indexed(
+        &self,
+        tenant: &str,
+        model: ModelId,
+        select: Select<'_, MemoryId>,
+    ) -> Result<Vec<IndexedRow>> {
+        let mut reader = self.readers.get().await?;
+        let mut snapshot = reader.snapshot().await?;
+        index::records(&mut snapshot, tenant, model, select).await
     }
 
     async fn indexed_facts(&self, tenant: &str, select: Select<'_, FactId>) -> Result<Vec<Fact>> {
@@ -228,7 +238,10 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<BTreeMap<String, Value>> {
         let mut reader = self.readers.get().await?;
         let version =
-            sql::first(reader.connection()?, "SELECT sqlite_version()", Binds::default(), |columns| columns.text()).await?;
+            sql::first(reader.connection()?, "SELECT sqlite_version()", Binds::default(), |columns| {
+                columns.text()
+            })
+            .await?;
         let place = self.path.as_ref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
         Ok([("sqlite", version.unwrap_or_default()), ("path", place)]
             .map(|(name, value)| (name.to_owned(), Value::String(value)))

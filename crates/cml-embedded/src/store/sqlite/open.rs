@@ -77,7 +77,11 @@ async fn probe(path: &Path) -> Result<()> {
     if fs::metadata(path).map_or(0, |found| found.len()) == 0 {
         return Ok(());
     }
-    let options = SqliteConnectOptions::new().filename(path).immutable(true).read_only(true).disable_statement_logging();
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .immutable(true)
+        .read_only(true)
+        .disable_statement_logging();
     let mut connection = match options.connect().await {
         Ok(connection) => connection,
         Err(error) => return Err(open_failed(path, error)),
@@ -122,7 +126,10 @@ async fn apply(connection: &mut SqliteConnection, path: &Path, model: &Embedding
         sqlx::raw_sql(*script).execute(&mut *connection).await.map_err(failed)?;
     }
     if found == 0 {
-        sqlx::raw_sql("PRAGMA application_id = 1668115565").execute(&mut *connection).await.map_err(failed)?;
+        sqlx::raw_sql("PRAGMA application_id = 1668115565")
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
         run_plain(
             connection,
             "INSERT INTO meta (name, value) VALUES ('created_at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
@@ -155,13 +162,18 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<usize
 }
 
 fn known(version: i64) -> Result<usize> {
-    usize::try_from(version).ok().filter(|version| (1..=MIGRATIONS.len()).contains(version)).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Conflict,
-            format!("the database has schema version {version}, this program knows up to {}", MIGRATIONS.len()),
-        )
-        .with_suggestion("open it with a newer release")
-    })
+    usize::try_from(version).ok().filter(|version| (1..=MIGRATIONS.len()).contains(version)).ok_or_else(
+        || {
+            Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "the database has schema version {version}, this program knows up to {}",
+                    MIGRATIONS.len()
+                ),
+            )
+            .with_suggestion("open it with a newer release")
+        },
+    )
 }
 
 /// Switches a file to a write-ahead log, which SQLite refuses at once while another process looks at it.
@@ -172,7 +184,9 @@ async fn write_ahead(connection: &mut SqliteConnection, path: &Path, patience: D
             sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(&mut *connection).await;
         match mode {
             Ok(mode) if mode == "wal" => break,
-            Ok(_) => return Err(config(path, "is on a file system that SQLite's write-ahead log cannot use")),
+            Ok(_) => {
+                return Err(config(path, "is on a file system that SQLite's write-ahead log cannot use"));
+            }
             Err(error) if is_busy(&error) && begun.elapsed() < patience => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(open_failed(path, error)),
         }

@@ -7,21 +7,24 @@ use cml_core::{
 };
 
 use super::{
+    batch::{Conflict, Put},
+    numbers::Numbers,
     rows::{self, Binds, bytes_of},
-    sql::{Conflict, Put},
 };
 use crate::store::{Changed, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, View};
 
 pub(super) const SESSION: Put = Put::new("sessions", &[rows::SESSION], Conflict::Keep);
 pub(super) const MESSAGE: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Fail);
-pub(super) const RECORD: Put = Put::new("records", &[rows::RECORD, "dedup"], Conflict::Replace("tenant_id, id"));
+pub(super) const RECORD: Put =
+    Put::new("records", &[rows::RECORD, "dedup"], Conflict::Replace("tenant_id, id"));
 pub(super) const RECORD_VERSION: Put =
     Put::new("record_versions", &[rows::RECORD, "recorded_at"], Conflict::Replace("tenant_id, id, version"));
-pub(super) const TURN: Put = Put::new("terms", &["tenant_id", rows::TURN], Conflict::Replace("tenant_id, id"));
+pub(super) const TURN: Put =
+    Put::new("terms", &["tenant_id", rows::TURN], Conflict::Replace("tenant_id, id"));
 pub(super) const EMBEDDING: Put = Put::new(
     "embeddings",
-    &["tenant_id, record_id, model_id, view, norm, vector"],
-    Conflict::Replace("tenant_id, record_id, model_id, view"),
+    &["tenant_id, model_id, view, record_id, norm, vector"],
+    Conflict::Replace("tenant_id, model_id, view, record_id"),
 );
 pub(super) const FACT: Put = Put::new("facts", &[rows::FACT], Conflict::Replace("tenant_id, id"));
 pub(super) const FACT_VERSION: Put = Put::new("fact_versions", &[rows::FACT, "replaced_at"], Conflict::Keep);
@@ -49,8 +52,11 @@ pub(super) fn session(binds: &mut Binds, session: &Session) {
     rows::bind_session(binds, session);
 }
 
-pub(super) fn message(binds: &mut Binds, message: &Message, number: u64) {
-    rows::bind_message(binds, message, number);
+pub(super) fn message(numbers: &Numbers) -> impl Fn(&mut Binds, &Message) {
+    move |binds, message| {
+        let number = numbers.get(&message.id).copied().unwrap_or_default();
+        rows::bind_message(binds, message, number);
+    }
 }
 
 pub(super) fn record(binds: &mut Binds, put: &RecordPut) {
@@ -63,9 +69,14 @@ pub(super) fn record_version(binds: &mut Binds, version: &RecordVersion) {
     binds.time(version.recorded_at);
 }
 
-pub(super) fn turn(binds: &mut Binds, tenant: &str, turn: &TurnRow, number: u64) {
-    binds.add(tenant);
-    rows::bind_turn(binds, turn, number);
+/// Turns of a session take the number of their message: a new one, one stored before, else their own.
+pub(super) fn turn(tenant: &str, new: &Numbers, stored: &Numbers) -> impl Fn(&mut Binds, &TurnRow) {
+    move |binds, turn| {
+        let own = if turn.session.is_empty() { 0 } else { turn.seq };
+        let number = new.get(&turn.id).or_else(|| stored.get(&turn.id)).copied().unwrap_or(own);
+        binds.add(tenant);
+        rows::bind_turn(binds, turn, number);
+    }
 }
 
 pub(super) fn embedding(tenant: &str) -> impl Fn(&mut Binds, &EmbeddingPut) {
@@ -76,9 +87,9 @@ pub(super) fn embedding(tenant: &str) -> impl Fn(&mut Binds, &EmbeddingPut) {
         };
         binds
             .add(tenant)
-            .id(put.record.as_uuid())
             .add(put.model)
             .add(view)
+            .id(put.record.as_uuid())
             .add(f64::from(put.vector.norm))
             .add(bytes_of(&put.vector.values));
     }

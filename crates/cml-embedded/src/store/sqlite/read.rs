@@ -12,18 +12,21 @@ use uuid::Uuid;
 use super::{
     error::malformed,
     lookup,
-    rows::{self, Columns, FACT, MESSAGE, RECORD, SESSION, TURN},
+    rows::{self, Columns, FACT, MESSAGE, RECORD, SESSION},
     sql::{Sql, all, binds, first},
 };
-use crate::store::{Changed, IndexedRow, ModelId, Observed, Select, Tail, TurnRow, Wanted};
+use crate::store::{Changed, Observed, Select, Tail, Wanted};
 
 pub(super) async fn records(
     connection: &mut SqliteConnection,
     tenant: &str,
     ids: &[MemoryId],
 ) -> Result<Vec<MemoryRecord>> {
-    let found = by_ids(connection, "records", RECORD, tenant, ids.iter().map(MemoryId::as_uuid), rows::record).await?;
-    let found: HashMap<MemoryId, MemoryRecord> = found.into_iter().map(|record| (record.id, record)).collect();
+    let found =
+        by_ids(connection, "records", RECORD, tenant, ids.iter().map(MemoryId::as_uuid), rows::record)
+            .await?;
+    let found: HashMap<MemoryId, MemoryRecord> =
+        found.into_iter().map(|record| (record.id, record)).collect();
     Ok(in_order(ids, found))
 }
 
@@ -49,7 +52,8 @@ pub(super) async fn versions(
     sql.push(RECORD).push(", recorded_at FROM record_versions WHERE tenant_id = ?").bind(tenant);
     sql.push(" AND id = ?").bind(id.as_uuid().as_bytes().as_slice()).push(" ORDER BY version");
     let (text, binds) = sql.into_parts();
-    all(connection, text, binds, |columns| Ok(RecordVersion::new(rows::record(columns)?, columns.time()?))).await
+    all(connection, text, binds, |columns| Ok(RecordVersion::new(rows::record(columns)?, columns.time()?)))
+        .await
 }
 
 pub(super) async fn messages(
@@ -73,7 +77,11 @@ pub(super) async fn session(
 }
 
 /// What a write needs to know; the connection is a snapshot.
-pub(super) async fn observe(connection: &mut SqliteConnection, tenant: &str, wanted: &Wanted) -> Result<Observed> {
+pub(super) async fn observe(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    wanted: &Wanted,
+) -> Result<Observed> {
     let dedup = lookup::by_dedup(connection, tenant, &wanted.dedup).await?;
     let keys = lookup::by_key(connection, tenant, &wanted.keys).await?;
     let slots = lookup::by_slot(connection, tenant, &wanted.slots).await?;
@@ -168,61 +176,7 @@ pub(super) async fn changes(
     Ok(Tail::Rows(rows.into_iter().filter_map(|(_, row)| row).collect()))
 }
 
-pub(super) async fn turns(
-    connection: &mut SqliteConnection,
-    tenant: &str,
-    select: Select<'_, MessageId>,
-) -> Result<Vec<TurnRow>> {
-    let mut sql = Sql::new("SELECT ");
-    sql.push(TURN).push(" FROM terms WHERE tenant_id = ?").bind(tenant).select(select, MessageId::as_uuid);
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, rows::turn).await
-}
-
-pub(super) async fn indexed(
-    connection: &mut SqliteConnection,
-    tenant: &str,
-    model: ModelId,
-    select: Select<'_, MemoryId>,
-) -> Result<Vec<IndexedRow>> {
-    let mut sql = Sql::new(
-        "SELECT id, message_id, chunk_index, memory_type, status, agent_id, nullif(tags, '[]'), \
-         nullif(metadata, '{}'), event_start, event_end, valid_from, valid_to, expires_at, \
-         superseded_by_id IS NOT NULL, written_at, o.norm, o.vector, c.norm, c.vector FROM records \
-         LEFT JOIN embeddings o ON o.tenant_id = records.tenant_id AND o.record_id = id AND o.model_id = ? AND o.view = 0 \
-         LEFT JOIN embeddings c ON c.tenant_id = records.tenant_id AND c.record_id = id AND c.model_id = ? AND c.view = 1 \
-         WHERE records.tenant_id = ?",
-    );
-    sql.bind(model).bind(model).bind(tenant).select(select, MemoryId::as_uuid);
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, indexed_row).await
-}
-
-fn indexed_row(columns: &mut Columns<'_>) -> Result<IndexedRow> {
-    Ok(IndexedRow {
-        id: columns.id()?,
-        turn: columns.id()?,
-        chunk_index: columns.small()?,
-        memory_type: columns.name()?,
-        status: columns.name()?,
-        agent: columns.text()?,
-        tags: columns.optional_list()?,
-        metadata: columns.get()?,
-        event: {
-            let (start, end): (Option<i64>, Option<i64>) = (columns.get()?, columns.get()?);
-            start.map(|start| (start, end.unwrap_or(start)))
-        },
-        valid_from: columns.get()?,
-        valid_to: columns.get()?,
-        expires_at: columns.get()?,
-        superseded: columns.get()?,
-        written_at: columns.get()?,
-        own: columns.vector()?,
-        context: columns.vector()?,
-    })
-}
-
-/// Facts for the index, without evidence.
+/// Facts for the index, with their evidence.
 pub(super) async fn indexed_facts(
     connection: &mut SqliteConnection,
     tenant: &str,
@@ -231,12 +185,19 @@ pub(super) async fn indexed_facts(
     let mut sql = Sql::new("SELECT ");
     sql.push(FACT).push(" FROM facts WHERE tenant_id = ?").bind(tenant).select(select, FactId::as_uuid);
     let (text, binds) = sql.into_parts();
-    all(connection, text, binds, rows::fact).await
+    let mut facts = all(connection, text, binds, rows::fact).await?;
+    add_evidence(connection, tenant, &mut facts).await?;
+    Ok(facts)
 }
 
 /// Facts with their evidence, in the order of `ids`.
-pub(super) async fn facts(connection: &mut SqliteConnection, tenant: &str, ids: &[FactId]) -> Result<Vec<Fact>> {
-    let found = by_ids(connection, "facts", FACT, tenant, ids.iter().map(FactId::as_uuid), rows::fact).await?;
+pub(super) async fn facts(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    ids: &[FactId],
+) -> Result<Vec<Fact>> {
+    let found =
+        by_ids(connection, "facts", FACT, tenant, ids.iter().map(FactId::as_uuid), rows::fact).await?;
     let mut facts = in_order(ids, keyed(found, |fact| fact.id));
     add_evidence(connection, tenant, &mut facts).await?;
     Ok(facts)
@@ -249,14 +210,20 @@ pub(super) async fn facts_of(
     records: &[MemoryId],
 ) -> Result<Vec<Fact>> {
     let mut sql = Sql::new("SELECT DISTINCT fact_id FROM fact_evidence WHERE tenant_id = ?");
-    sql.bind(tenant).in_ids(" AND target_id", records.iter().map(MemoryId::as_uuid)).push(" AND kind = 0 ORDER BY 1");
+    sql.bind(tenant)
+        .in_ids(" AND target_id", records.iter().map(MemoryId::as_uuid))
+        .push(" AND kind = 0 ORDER BY 1");
     let (text, binds) = sql.into_parts();
     let ids: Vec<FactId> = all(connection, text, binds, |columns| columns.id()).await?;
     facts(connection, tenant, &ids).await
 }
 
 /// Gives each fact what it rests on.
-pub(super) async fn add_evidence(connection: &mut SqliteConnection, tenant: &str, facts: &mut [Fact]) -> Result<()> {
+pub(super) async fn add_evidence(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    facts: &mut [Fact],
+) -> Result<()> {
     if facts.is_empty() {
         return Ok(());
     }
@@ -264,7 +231,9 @@ pub(super) async fn add_evidence(connection: &mut SqliteConnection, tenant: &str
     sql.bind(tenant).in_ids(" AND fact_id", facts.iter().map(|fact| fact.id.as_uuid()));
     sql.push(" ORDER BY fact_id, kind, target_id");
     let (text, binds) = sql.into_parts();
-    let rows = all(connection, text, binds, |columns| Ok((columns.id::<FactId>()?, rows::evidence(columns)?))).await?;
+    let rows =
+        all(connection, text, binds, |columns| Ok((columns.id::<FactId>()?, rows::evidence(columns)?)))
+            .await?;
     let mut evidence: HashMap<FactId, Vec<_>> = HashMap::new();
     for (fact, row) in rows {
         evidence.entry(fact).or_default().push(row);

@@ -185,19 +185,10 @@ impl<'r> Columns<'r> {
         }
     }
 
-    /// A JSON list of texts that is absent when empty.
-    pub(super) fn optional_list(&mut self) -> Result<Vec<String>> {
-        match self.get()? {
-            None => Ok(Vec::new()),
-            Some(text) => serde_json::from_str(text).map_err(|error| malformed("JSON").with_source(error)),
-        }
-    }
-
-    /// A norm and a vector; both are absent where there is none.
-    pub(super) fn vector(&mut self) -> Result<Option<Vector>> {
-        let norm: Option<f64> = self.get()?;
-        let bytes: Option<&[u8]> = self.get()?;
-        Ok(norm.zip(bytes).map(|(norm, bytes)| Vector { values: halves(bytes), norm: norm as f32 }))
+    /// A norm and a vector.
+    pub(super) fn vector(&mut self) -> Result<Vector> {
+        let norm: f64 = self.get()?;
+        Ok(Vector { norm: norm as f32, values: halves(self.get()?) })
     }
 }
 
@@ -209,7 +200,7 @@ fn instant(micros: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| malformed("instant"))
 }
 
-pub(super) fn halves(bytes: &[u8]) -> Vec<f16> {
+fn halves(bytes: &[u8]) -> Vec<f16> {
     bytes.as_chunks().0.iter().map(|pair| f16::from_le_bytes(*pair)).collect()
 }
 
@@ -379,23 +370,6 @@ pub(super) fn bind_turn(binds: &mut Binds, turn: &TurnRow, number: u64) {
         .add(i64::from(turn.flags));
 }
 
-pub(super) fn turn(columns: &mut Columns<'_>) -> Result<TurnRow> {
-    Ok(TurnRow {
-        id: columns.id()?,
-        namespace: columns.text()?,
-        user: columns.text()?,
-        agent: columns.text()?,
-        session: columns.text()?,
-        seq: columns.number()?,
-        role: columns.name()?,
-        speaker: columns.text()?,
-        said_at: columns.time()?,
-        terms: columns.text()?,
-        length: columns.small()?,
-        flags: columns.small()?,
-    })
-}
-
 pub(super) fn bind_fact(binds: &mut Binds, fact: &Fact) {
     binds
         .add(&*fact.tenant_id)
@@ -507,7 +481,11 @@ pub(super) fn event(columns: &mut Columns<'_>) -> Result<Event> {
         event_type: columns.name()?,
         operation: columns.name()?,
         payload: columns.metadata()?,
-        memory_ids: columns.get::<&[u8]>()?.chunks(16).map(|id| uuid(id).map(MemoryId::from)).collect::<Result<_>>()?,
+        memory_ids: columns
+            .get::<&[u8]>()?
+            .chunks(16)
+            .map(|id| uuid(id).map(MemoryId::from))
+            .collect::<Result<_>>()?,
         created_at: columns.time()?,
     })
 }

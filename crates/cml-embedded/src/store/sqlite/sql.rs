@@ -12,7 +12,11 @@ use super::{
 use crate::store::Select;
 
 /// Runs a statement and says how many rows it changed.
-pub(super) async fn run(connection: &mut SqliteConnection, sql: impl SqlSafeStr, binds: Binds) -> Result<u64> {
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+    sql: impl SqlSafeStr,
+    binds: Binds,
+) -> Result<u64> {
     let done = sqlx::query_with(sql, binds.finish()?).execute(connection).await.map_err(failed)?;
     Ok(done.rows_affected())
 }
@@ -74,6 +78,14 @@ impl Sql {
         self
     }
 
+    /// The value of a placeholder that is only there with the value.
+    pub(super) fn bind_given(&mut self, value: Option<&str>) -> &mut Self {
+        if let Some(value) = value {
+            self.bind(value);
+        }
+        self
+    }
+
     pub(super) fn bind_json(&mut self, value: &impl Serialize) -> &mut Self {
         self.binds.json(value);
         self
@@ -89,7 +101,11 @@ impl Sql {
     }
 
     /// `AND column IN (names)`, when there are names.
-    pub(super) fn any_of<'n>(&mut self, column: &'static str, names: impl IntoIterator<Item = &'n str>) -> &mut Self {
+    pub(super) fn any_of<'n>(
+        &mut self,
+        column: &'static str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> &mut Self {
         let names: Vec<&str> = names.into_iter().collect();
         if !names.is_empty() {
             self.push(" AND ").push(column).push(" IN (SELECT value FROM json_each(?))").binds.json(&names);
@@ -113,7 +129,11 @@ impl Sql {
     }
 
     /// `{column} IN (ids)`, where `column` begins with its conjunction.
-    pub(super) fn in_ids<'i>(&mut self, column: &'static str, ids: impl IntoIterator<Item = &'i Uuid>) -> &mut Self {
+    pub(super) fn in_ids<'i>(
+        &mut self,
+        column: &'static str,
+        ids: impl IntoIterator<Item = &'i Uuid>,
+    ) -> &mut Self {
         self.push(column).push(" IN (SELECT unhex(value) FROM json_each(?))").binds.ids(ids);
         self
     }
@@ -133,98 +153,5 @@ impl Sql {
 
     pub(super) fn into_parts(self) -> (AssertSqlSafe<String>, Binds) {
         (AssertSqlSafe(self.text), self.binds)
-    }
-}
-
-/// How rows get into a table.
-pub(super) struct Put {
-    table: &'static str,
-    /// Lists of columns, one after the other.
-    columns: &'static [&'static str],
-    conflict: Conflict,
-}
-
-/// What happens to a row whose identity is taken.
-pub(super) enum Conflict {
-    /// The statement fails.
-    Fail,
-    /// The row that is there stays.
-    Keep,
-    /// The row takes its place; names the columns of the identity.
-    Replace(&'static str),
-}
-
-impl Put {
-    pub(super) const fn new(table: &'static str, columns: &'static [&'static str], conflict: Conflict) -> Self {
-        Self { table, columns, conflict }
-    }
-
-    fn columns(&self) -> impl Iterator<Item = &'static str> {
-        self.columns.iter().flat_map(|list| list.split(", "))
-    }
-
-    /// The statement for this many rows.
-    fn statement(&self, rows: usize) -> String {
-        let columns: Vec<&str> = self.columns().collect();
-        let group = format!("({}?)", "?, ".repeat(columns.len() - 1));
-        let mut text = format!("INSERT INTO {} ({}) VALUES ", self.table, columns.join(", "));
-        text.reserve((group.len() + 2) * rows);
-        for index in 0..rows {
-            text.push_str(if index > 0 { ", " } else { "" });
-            text.push_str(&group);
-        }
-        match self.conflict {
-            Conflict::Fail => {}
-            Conflict::Keep => text.push_str(" ON CONFLICT DO NOTHING"),
-            Conflict::Replace(identity) => {
-                let kept: Vec<&str> = identity.split(", ").collect();
-                text.push_str(" ON CONFLICT (");
-                text.push_str(identity);
-                text.push_str(") DO UPDATE SET ");
-                let others = columns.iter().filter(|column| !kept.contains(column));
-                let sets: Vec<String> = others.map(|column| format!("{column} = excluded.{column}")).collect();
-                text.push_str(&sets.join(", "));
-            }
-        }
-        text
-    }
-}
-
-/// Rows per statement: few counts, so that few statements are kept prepared. A row of `records` has 34
-/// values and a statement takes at most 32 766.
-const BLOCKS: [usize; 4] = [64, 16, 4, 1];
-
-/// Puts `rows` by as few statements as the block sizes allow; `bind` adds the values of one row.
-pub(super) async fn put<T>(
-    connection: &mut SqliteConnection,
-    table: &Put,
-    rows: &[T],
-    bind: impl Fn(&mut Binds, &T),
-) -> Result<()> {
-    let mut left = rows;
-    while let Some(size) = BLOCKS.into_iter().find(|size| *size <= left.len()) {
-        let (block, rest) = left.split_at(size);
-        left = rest;
-        let mut binds = Binds::default();
-        for row in block {
-            bind(&mut binds, row);
-        }
-        run(connection, AssertSqlSafe(table.statement(size)), binds).await?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_statement_has_a_group_of_placeholders_per_row_and_replaces_what_is_no_identity() {
-        let put = Put::new("t", &["a, b", "c"], Conflict::Replace("a"));
-        assert_eq!(
-            put.statement(2),
-            "INSERT INTO t (a, b, c) VALUES (?, ?, ?), (?, ?, ?) \
-             ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c"
-        );
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    commit::apply,
+    commit::{Frame, apply},
     connection::{Shared, lock},
     error::{closed, failed},
     generations,
@@ -86,7 +86,7 @@ impl Writer {
 
 async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
     let mut cleaning = false;
-    let mut stopped = None;
+    let mut stopped = Vec::new();
     let mut waiting = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut waiting, GROUP).await > 0 {
         let mut group = Vec::with_capacity(waiting.len());
@@ -97,11 +97,15 @@ async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
                     // In the order of arrival: a generation sees what was committed before.
                     target.commit(std::mem::take(&mut group), &mut cleaning).await;
                     match other {
-                        Command::Open(model, answer) => drop(answer.send(target.open_generation(&model).await)),
-                        Command::Close(model, answer) => drop(answer.send(target.close_generation(model).await)),
+                        Command::Open(model, answer) => {
+                            drop(answer.send(target.open_generation(&model).await))
+                        }
+                        Command::Close(model, answer) => {
+                            drop(answer.send(target.close_generation(model).await))
+                        }
                         Command::Stop(answer) => {
                             queue.close();
-                            stopped = Some(answer);
+                            stopped.push(answer);
                         }
                         Command::Commit(..) => {}
                     }
@@ -111,8 +115,9 @@ async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
         target.commit(group, &mut cleaning).await;
     }
     target.end().await;
-    if let Some(answer) = stopped {
-        drop(answer.send(()));
+    for answer in stopped {
+        // Who no longer waits need not know.
+        let _gone = answer.send(());
     }
 }
 
@@ -135,7 +140,9 @@ impl Target {
         let mut removing = Vec::new();
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
             match &outcome {
-                Ok(Outcome::Committed(committed)) if !committed.removed.is_empty() => removing.push((outcome, answer)),
+                Ok(Outcome::Committed(committed)) if !committed.removed.is_empty() => {
+                    removing.push((outcome, answer))
+                }
                 _ => drop(answer.send(outcome)),
             }
         }
@@ -194,36 +201,40 @@ impl Target {
 
 type Waiting = (Box<ChangeSet>, oneshot::Sender<Result<Outcome>>);
 
+/// A transaction of its own.
+const ALONE: Frame = Frame { begin: "BEGIN IMMEDIATE", end: "COMMIT" };
+/// A part of a transaction that can be undone.
+const PART: Frame = Frame { begin: "SAVEPOINT change_set", end: "RELEASE change_set" };
+
 /// One transaction, in which a change set that is refused or fails leaves nothing behind.
-async fn together(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Result<Vec<Result<Outcome>>> {
-    run_plain(connection, "BEGIN IMMEDIATE").await?;
+async fn together(
+    connection: &mut SqliteConnection,
+    sets: &[Box<ChangeSet>],
+) -> Result<Vec<Result<Outcome>>> {
     let outcomes = match sets {
-        [only] => alone(connection, only).await,
+        [only] => Ok(vec![apply(connection, only, &ALONE).await]),
         _ => each(connection, sets).await,
     };
-    if outcomes.is_err() {
-        // SQLite may have ended the transaction itself, then this fails and nothing is lost.
+    let committed = match outcomes.as_deref() {
+        Ok([only]) => matches!(only, Ok(Outcome::Committed(_))),
+        Ok(_) => true,
+        Err(_) => false,
+    };
+    if !committed {
+        // Where SQLite did not begin the transaction or ended it itself, this fails and nothing is lost.
         let _ended = run_plain(connection, "ROLLBACK").await;
     }
     outcomes
 }
 
-async fn alone(connection: &mut SqliteConnection, changes: &ChangeSet) -> Result<Vec<Result<Outcome>>> {
-    let outcome = apply(connection, changes).await?;
-    let end = if matches!(outcome, Outcome::Committed(_)) { "COMMIT" } else { "ROLLBACK" };
-    run_plain(connection, end).await?;
-    Ok(vec![Ok(outcome)])
-}
-
 async fn each(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Result<Vec<Result<Outcome>>> {
+    run_plain(connection, "BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(sets.len());
     for changes in sets {
-        run_plain(connection, "SAVEPOINT change_set").await?;
-        let outcome = apply(connection, changes).await;
+        let outcome = apply(connection, changes, &PART).await;
         if !matches!(outcome, Ok(Outcome::Committed(_))) {
-            run_plain(connection, "ROLLBACK TO change_set").await?;
+            run_plain(connection, "ROLLBACK TO change_set; RELEASE change_set").await?;
         }
-        run_plain(connection, "RELEASE change_set").await?;
         outcomes.push(outcome);
     }
     run_plain(connection, "COMMIT").await?;
@@ -233,7 +244,8 @@ async fn each(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Res
 async fn truncate(connection: &mut SqliteConnection, patience: Duration) -> Result<bool> {
     set_busy_timeout(connection, patience).await?;
     let busy: Option<i64> =
-        first(connection, "PRAGMA wal_checkpoint(TRUNCATE)", Binds::default(), |columns| columns.get()).await?;
+        first(connection, "PRAGMA wal_checkpoint(TRUNCATE)", Binds::default(), |columns| columns.get())
+            .await?;
     Ok(busy == Some(0))
 }
 

@@ -175,7 +175,7 @@ CREATE TABLE embeddings (
     norm REAL NOT NULL,
     vector BLOB NOT NULL
 );
-CREATE UNIQUE INDEX embeddings_id ON embeddings (tenant_id, record_id, model_id, view);
+CREATE UNIQUE INDEX embeddings_id ON embeddings (tenant_id, model_id, view, record_id);
 
 CREATE TABLE facts (
     tenant_id TEXT NOT NULL,

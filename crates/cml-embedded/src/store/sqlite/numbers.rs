@@ -1,0 +1,85 @@
+//! Numbers of messages in their sessions.
+
+use std::collections::HashMap;
+
+use cml_core::{MessageId, Result, memory::Message};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::sql::{all, binds};
+use crate::store::TurnRow;
+
+/// Place in its session by message.
+pub(super) type Numbers = HashMap<MessageId, u64>;
+
+/// Numbers new messages after the last of their sessions.
+pub(super) async fn of_messages(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    messages: &[Message],
+) -> Result<Numbers> {
+    let mut numbers = HashMap::with_capacity(messages.len());
+    if messages.is_empty() {
+        return Ok(numbers);
+    }
+    let mut last = last_numbers(connection, tenant, messages).await?;
+    for message in messages {
+        let number = last.entry(&message.session_id).or_default();
+        *number += 1;
+        numbers.insert(message.id, *number);
+    }
+    Ok(numbers)
+}
+
+/// The last number of each session of `messages`.
+async fn last_numbers<'m>(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    messages: &'m [Message],
+) -> Result<HashMap<&'m str, u64>> {
+    let mut sessions: Vec<&str> = messages.iter().map(|message| &*message.session_id).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    let found = all(
+        connection,
+        "SELECT w.key, (SELECT max(m.seq) FROM messages m WHERE m.tenant_id = ? AND m.session_id = w.value) \
+         FROM json_each(?) w",
+        binds(|binds| {
+            binds.add(tenant).json(&sessions);
+        }),
+        |columns| Ok((columns.number()?, columns.get::<Option<i64>>()?)),
+    )
+    .await?;
+    let number = |(index, last): (u64, Option<i64>)| {
+        let session = sessions.get(usize::try_from(index).ok()?)?;
+        Some((*session, last?.cast_unsigned()))
+    };
+    Ok(found.into_iter().filter_map(number).collect())
+}
+
+/// Numbers that turns of a session take from messages stored before; `new` has those of this commit.
+pub(super) async fn of_turns(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    turns: &[TurnRow],
+    new: &Numbers,
+) -> Result<Numbers> {
+    let stored: Vec<&Uuid> = turns
+        .iter()
+        .filter(|turn| !turn.session.is_empty() && !new.contains_key(&turn.id))
+        .map(|turn| turn.id.as_uuid())
+        .collect();
+    if stored.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = all(
+        connection,
+        "SELECT id, seq FROM messages WHERE tenant_id = ? AND id IN (SELECT unhex(value) FROM json_each(?))",
+        binds(|binds| {
+            binds.add(tenant).ids(stored);
+        }),
+        |columns| Ok((columns.id()?, columns.number()?)),
+    )
+    .await?;
+    Ok(found.into_iter().collect())
+}

@@ -1,0 +1,79 @@
+//! What the crates pull in: the contract stays free of runtimes and clients, and each feature brings
+//! only its own dependencies.
+
+use std::{collections::BTreeSet, error::Error, process::Command};
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+const HTTP_CLIENTS: &[&str] = &["reqwest", "hyper", "hyper-util", "ureq", "isahc", "curl", "attohttpc"];
+const DATABASES: &[&str] = &[
+    "sqlx",
+    "sqlx-core",
+    "sqlx-sqlite",
+    "sqlx-postgres",
+    "libsqlite3-sys",
+    "rusqlite",
+    "diesel",
+    "tokio-postgres",
+    "pgvector",
+    "neo4rs",
+    "redis",
+];
+const RUNTIMES: &[&str] = &["tokio", "async-std", "smol", "async-executor", "futures-executor"];
+const ONNX: &[&str] = &["fastembed", "ort", "ort-sys", "tokenizers", "hf-hub"];
+
+/// Names of the packages that `package` needs on this platform with these features, itself included.
+fn packages(package: &str, features: &str) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--quiet", "--package", package, "--no-default-features"])
+        .args(["--features", features, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let names: BTreeSet<String> = String::from_utf8(output.stdout)?
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect();
+    assert!(names.contains(package), "cargo tree does not name {package}: {names:?}");
+    Ok(names)
+}
+
+fn assert_without(names: &BTreeSet<String>, unwanted: &[&[&str]]) {
+    let found: Vec<_> = unwanted.iter().copied().flatten().filter(|name| names.contains(**name)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn the_contract_has_no_client_no_database_and_no_runtime() -> TestResult {
+    let names = packages("cognitive-memory-layer-core", "")?;
+    assert_without(&names, &[HTTP_CLIENTS, DATABASES, RUNTIMES, ONNX]);
+    Ok(())
+}
+
+#[test]
+fn the_facade_without_features_has_no_backend() -> TestResult {
+    let names = packages("cognitive-memory-layer", "")?;
+    assert_without(&names, &[HTTP_CLIENTS, DATABASES, ONNX, &["cognitive-memory-layer-embedded"]]);
+    Ok(())
+}
+
+#[test]
+fn blocking_brings_no_backend() -> TestResult {
+    let names = packages("cognitive-memory-layer", "blocking")?;
+    assert_without(&names, &[HTTP_CLIENTS, DATABASES, ONNX, &["cognitive-memory-layer-embedded"]]);
+    Ok(())
+}
+
+#[test]
+fn local_mode_brings_sqlite_and_nothing_that_calls_out() -> TestResult {
+    let names = packages("cognitive-memory-layer", "embedded-lite")?;
+    assert!(names.contains("libsqlite3-sys") && names.contains("cognitive-memory-layer-model-en"));
+    assert_without(
+        &names,
+        &[HTTP_CLIENTS, ONNX, &["sqlx-postgres", "neo4rs", "redis", "rustls", "native-tls"]],
+    );
+    Ok(())
+}
