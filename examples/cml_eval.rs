@@ -2,14 +2,16 @@
 //!
 //! ```sh
 //! cargo run --release --example cml_eval --features embedded-lite -- \
-//!     --corpus corpus.jsonl --queries queries.jsonl --run run.jsonl [--model FOLDER] [--db FILE]
+//!     --corpus corpus.jsonl --queries queries.jsonl --run run.jsonl \
+//!     [--model FOLDER] [--db FILE] [--asked-only] [--dump-features FILE]
 //! ```
 //!
 //! The corpus has one turn a line (`id`, `scope`, `session`, `speaker`, `timestamp`, `text`), the queries
 //! one question a line (`qid`, `scope`, `query`, `query_time`, perhaps `speaker`). Each scope becomes a
 //! tenant. The run has `{"qid", "ranked"}` a line, best first. `--model` names a folder with an ONNX
 //! model (feature `fastembed`); without it the built-in model is used. Scopes that no query asks about
-//! are ingested as well unless `--asked-only` is given.
+//! are ingested as well unless `--asked-only` is given. `--dump-features` writes what `scripts/fit_weights.py`
+//! reads: the features of every ranked turn, with whether the query lists it as `relevant`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,8 +24,8 @@ use std::{
 use cml::{
     Config, Error, ErrorKind, Memory, MemoryId, Result,
     config::EmbeddingProvider,
-    memory::Role,
-    ops::{ReadRequest, WriteRequest},
+    memory::{MemoryItem, Role},
+    ops::{ReadRequest, ReadResponse, WriteRequest},
     time::parse,
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -51,6 +53,9 @@ struct Query {
     query: String,
     query_time: String,
     speaker: Option<String>,
+    /// Read for `--dump-features` only.
+    #[serde(default)]
+    relevant: Vec<String>,
 }
 
 #[derive(Default)]
@@ -60,6 +65,7 @@ struct Arguments {
     run: PathBuf,
     model: Option<PathBuf>,
     db: Option<PathBuf>,
+    dump_features: Option<PathBuf>,
     asked_only: bool,
 }
 
@@ -96,8 +102,16 @@ async fn main() -> Result<()> {
     println!("{} turns ingested in {:.1} s", report.turns, report.ingest);
 
     let mut run = BufWriter::new(File::create(&arguments.run).map_err(io)?);
+    let mut dump = match &arguments.dump_features {
+        Some(path) => Some(Dump::create(path)?),
+        None => None,
+    };
     for (scope, asked) in &queries {
-        ask(&memory.tenant(scope.clone())?, asked, &memories, &mut run, &mut report).await?;
+        let memory = memory.tenant(scope.clone())?;
+        ask(&memory, asked, &memories, &mut run, dump.as_mut(), &mut report).await?;
+    }
+    if let Some(dump) = &mut dump {
+        dump.file.flush().map_err(io)?;
     }
     run.flush().map_err(io)?;
     println!("{report}");
@@ -136,26 +150,28 @@ async fn ask(
     queries: &[Query],
     memories: &HashMap<MemoryId, String>,
     run: &mut BufWriter<File>,
+    mut dump: Option<&mut Dump>,
     report: &mut Report,
 ) -> Result<()> {
     for query in queries {
         let mut request = ReadRequest::new(&*query.query)
             .with_max_results(RESULTS)
             .with_min_relevance(0.0)
+            .with_explain(dump.is_some())
             .with_reference_time(parse("query_time", &query.query_time)?);
         request.speaker.clone_from(&query.speaker);
         let started = Instant::now();
         let answer = memory.search(request).await?;
         report.latencies.push(started.elapsed().as_secs_f64() * 1000.0);
         // A later chunk of a long turn is known by its metadata only.
-        let ranked: Vec<&str> = answer
-            .memories
-            .iter()
-            .filter_map(|item| match memories.get(&item.id) {
-                Some(turn) => Some(turn.as_str()),
-                None => item.metadata.get("turn").and_then(|turn| turn.as_str()),
-            })
-            .collect();
+        let turn = |item: &MemoryItem| match memories.get(&item.id) {
+            Some(turn) => Some(turn.clone()),
+            None => item.metadata.get("turn").and_then(|turn| turn.as_str()).map(str::to_owned),
+        };
+        let ranked: Vec<String> = answer.memories.iter().filter_map(turn).collect();
+        if let Some(dump) = &mut dump {
+            dump.query(query, &answer, &ranked)?;
+        }
         let line = serde_json::json!({ "qid": query.qid, "ranked": ranked });
         writeln!(run, "{line}").map_err(io)?;
     }
@@ -173,6 +189,43 @@ fn request(turn: &Turn) -> Result<WriteRequest> {
         name => request = request.with_speaker(name),
     }
     Ok(request)
+}
+
+/// Writes the features of ranked turns, one query a line.
+struct Dump {
+    file: BufWriter<File>,
+    /// Names of the features, once they are known.
+    names: Vec<String>,
+}
+
+impl Dump {
+    fn create(path: &Path) -> Result<Self> {
+        Ok(Self { file: BufWriter::new(File::create(path).map_err(io)?), names: Vec::new() })
+    }
+
+    fn query(&mut self, query: &Query, answer: &ReadResponse, ranked: &[String]) -> Result<()> {
+        let features = |item: &MemoryItem| item.explain.as_ref()?.get("features")?.as_object().cloned();
+        let rows: Vec<_> = answer.memories.iter().map(|item| features(item).unwrap_or_default()).collect();
+        if self.names.is_empty() {
+            self.names = rows.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
+            let head = serde_json::json!({ "features": self.names });
+            writeln!(self.file, "{head}").map_err(io)?;
+        }
+        let turns: Vec<serde_json::Value> = rows
+            .iter()
+            .zip(ranked)
+            .map(|(row, turn)| {
+                let mut values = vec![u8::from(query.relevant.contains(turn)).into()];
+                values.extend(self.names.iter().map(|name| row.get(name).cloned().unwrap_or_default()));
+                values.into()
+            })
+            .collect();
+        let line = serde_json::json!({
+            "qid": query.qid, "scope": query.scope, "profile": answer.retrieval_meta.profile,
+            "relevant": query.relevant.len(), "turns": turns,
+        });
+        writeln!(self.file, "{line}").map_err(io)
+    }
 }
 
 #[derive(Default)]
@@ -220,6 +273,7 @@ fn arguments() -> Result<Arguments> {
             "--queries" => arguments.queries = value,
             "--run" => arguments.run = value,
             "--model" => arguments.model = Some(value),
+            "--dump-features" => arguments.dump_features = Some(value),
             "--db" => arguments.db = Some(value),
             _ => return Err(usage(&format!("unknown option {name}"))),
         }

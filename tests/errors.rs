@@ -79,7 +79,7 @@ fn assert_names_path(error: &Error, path: &Path, reason: &str) {
 async fn assert_kept(file: &Path) -> TestResult {
     let memory = Memory::lite().db_path(file).await?;
     assert_eq!(memory.stats().await?.total_memories, 1);
-    let answer = memory.search("theme preferences").await?;
+    let answer = memory.search("Do I prefer dark mode?").await?;
     assert_eq!(answer.memories.first().map(|item| item.text.as_str()), Some(TEXT));
     memory.close().await?;
     Ok(())
@@ -249,6 +249,19 @@ async fn closing_closes_every_handle() -> TestResult {
     assert!(view.read_safe("dark mode").await?.warnings[0].contains("closed"));
     clone.close().await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_database_is_one_complete_file() -> TestResult {
+    let (folder, file) = database().await?;
+    let memory = Memory::lite().db_path(&file).await?;
+    memory.batch_read(["dark mode", "an editor", "anything else"]).await;
+    memory.close().await?;
+    assert_eq!(files(folder.path())?, ["memories.db"]);
+
+    let copy = folder.path().join("copy.db");
+    fs::copy(&file, &copy)?;
+    assert_kept(&copy).await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use cml::{
     ops::{ForgetRequest, GetRequest, WriteRequest},
     scope::Subject,
 };
+use libtest_mimic::Failed;
 
 use crate::{
     case::{Case, CaseResult, cases},
@@ -61,7 +62,7 @@ async fn a_write_is_seen_by_the_next_read(ctx: &Ctx) -> CaseResult {
             ctx.forget(ForgetRequest::ids([id])).await?;
             let found = ctx.read(open(&text)).await?.memories;
             assert!(!ids(&found).contains(&id), "{text}");
-            Ok::<_, libtest_mimic::Failed>(())
+            Ok::<_, Failed>(())
         })
         .await?;
     results.into_iter().collect()
@@ -76,7 +77,7 @@ async fn tenants_at_once_stay_apart(ctx: &Ctx) -> CaseResult {
             let found = tenant.read(open("Which garden is it?")).await?.memories;
             assert_eq!(ids(&found), [id]);
             assert_eq!(tenant.erase(Subject::Tenant).await?.affected_count, 1);
-            Ok::<_, libtest_mimic::Failed>(())
+            Ok::<_, Failed>(())
         })
         .await?;
     results.into_iter().collect()
@@ -94,7 +95,7 @@ async fn reads_and_writes_at_once_do_not_fail(ctx: &Ctx) -> CaseResult {
                     assert_eq!(found[0].text, "The bridge was closed for repairs.");
                 }
             }
-            Ok::<_, libtest_mimic::Failed>(())
+            Ok::<_, Failed>(())
         })
         .await?;
     results.into_iter().collect::<CaseResult<Vec<_>>>()?;

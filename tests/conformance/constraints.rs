@@ -11,14 +11,13 @@ use crate::{
     texts::{ids, open, texts},
 };
 
-/// Passes when each of the requests brings the constraint back, among unrelated memories.
-async fn applies(ctx: &Ctx, constraint: &str, requests: &[&str]) -> CaseResult {
+/// Passes when each of the requests brings the statement back, among unrelated memories.
+async fn applies(ctx: &Ctx, statement: &str, requests: &[&str]) -> CaseResult {
     ctx.write_unrelated().await?;
-    let id = ctx.write(constraint).await?;
+    let id = ctx.write(statement).await?;
     for request in requests {
         let found = ctx.read(ReadRequest::new(*request)).await?;
         assert!(ids(&found.memories).contains(&id), "{request:?}: {:?}", texts(&found.memories));
-        assert!(ids(&found.constraints).contains(&id), "{request:?} groups it under constraints");
     }
     Ok(())
 }
@@ -44,6 +43,17 @@ async fn a_diet_applies_to_a_recipe(ctx: &Ctx) -> CaseResult {
 async fn a_rule_applies_to_a_meeting(ctx: &Ctx) -> CaseResult {
     let requests = ["Find a slot for a call with the design team.", "Schedule an appointment for Thursday."];
     applies(ctx, "Never book anything before 10 am on weekdays.", &requests).await
+}
+
+async fn an_episode_that_holds_a_constraint_stands_among_the_constraints(ctx: &Ctx) -> CaseResult {
+    for text in
+        ["I am allergic to shellfish.", "We had a long walk, and by the way, I am allergic to peanuts."]
+    {
+        let id = ctx.write(text).await?;
+        let found = ctx.read(open("Can you recommend a restaurant?")).await?;
+        assert!(ids(&found.constraints).contains(&id), "{text:?}");
+    }
+    Ok(())
 }
 
 async fn a_constraint_that_does_not_apply_stays_away(ctx: &Ctx) -> CaseResult {
@@ -90,6 +100,7 @@ pub(crate) const CASES: &[Case] = cases![
     an_allergy_inside_an_episode_applies,
     a_diet_applies_to_a_recipe,
     a_rule_applies_to_a_meeting,
+    an_episode_that_holds_a_constraint_stands_among_the_constraints,
     a_constraint_that_does_not_apply_stays_away,
     a_constraint_is_no_longer_applied_when_it_ended,
     another_users_constraint_does_not_apply: Users,

@@ -2,13 +2,17 @@
 
 use cml::{
     Error, ErrorKind, MemoryId, Result,
-    ops::{ForgetRequest, ListRequest, ReadRequest, UpdateRequest, WriteRequest},
+    memory::{MemoryStatus, MemoryType},
+    ops::{
+        ForgetAction, ForgetRequest, ListRequest, OrderBy, ReadFormat, ReadRequest, TurnRequest,
+        UpdateRequest, WriteRequest,
+    },
 };
 
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{at, failed, some},
+    texts::{at, failed, invalid, some},
 };
 
 /// One failed call of each verb, with the verb.
@@ -32,7 +36,7 @@ async fn failures(ctx: &Ctx) -> CaseResult<Vec<(&'static str, Error)>> {
             ctx.update(UpdateRequest::new(id).with_text("A zeppelin.").with_expected_version(9u64)).await,
         )?,
         error("forget", ctx.forget(ForgetRequest::new()).await)?,
-        error("turn", ctx.turn(cml::ops::TurnRequest::new("zeppelin\0")).await)?,
+        error("turn", ctx.turn(TurnRequest::new("zeppelin\0")).await)?,
     ])
 }
 
@@ -87,11 +91,11 @@ async fn a_text_that_is_no_id_is_invalid(_: &Ctx) -> CaseResult {
 
 async fn a_word_of_no_vocabulary_is_invalid(_: &Ctx) -> CaseResult {
     for word in ["", "nonsense", "Preference"] {
-        crate::texts::invalid(word.parse::<cml::memory::MemoryType>(), "memory_type")?;
-        crate::texts::invalid(word.parse::<cml::memory::MemoryStatus>(), "status")?;
-        crate::texts::invalid(word.parse::<cml::ops::ForgetAction>(), "action")?;
-        crate::texts::invalid(word.parse::<cml::ops::OrderBy>(), "order_by")?;
-        crate::texts::invalid(word.parse::<cml::ops::ReadFormat>(), "format")?;
+        invalid(word.parse::<MemoryType>(), "memory_type")?;
+        invalid(word.parse::<MemoryStatus>(), "status")?;
+        invalid(word.parse::<ForgetAction>(), "action")?;
+        invalid(word.parse::<OrderBy>(), "order_by")?;
+        invalid(word.parse::<ReadFormat>(), "format")?;
     }
     Ok(())
 }

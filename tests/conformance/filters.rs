@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{at, ids, invalid, metadata, open, record_ids, sorted},
+    texts::{at, ids, invalid, metadata, open, record_ids, sentences, sorted},
 };
 
 const QUERIES: [&str; 3] = ["The safe is new.", "Where is the door?", ""];
@@ -194,8 +194,7 @@ async fn filters_narrow_each_other(ctx: &Ctx) -> CaseResult {
 }
 
 async fn a_filter_finds_its_rows_among_many(ctx: &Ctx) -> CaseResult {
-    let noise =
-        crate::texts::sentences(400).into_iter().map(|text| WriteRequest::new(format!("The safe: {text}")));
+    let noise = sentences(400).into_iter().map(|text| WriteRequest::new(format!("The safe: {text}")));
     ctx.write_all(noise).await?;
     let rare = ctx.write(WriteRequest::new("Leaves covered the tennis court.").with_tags(["rare"])).await?;
     returns(ctx, |read| read.with_tags(["rare"]), &[rare]).await

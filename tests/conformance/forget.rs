@@ -169,7 +169,7 @@ async fn a_dry_run_lists_and_changes_nothing(ctx: &Ctx) -> CaseResult {
 async fn a_forgotten_memory_is_found_by_no_words(ctx: &Ctx) -> CaseResult {
     ctx.write_unrelated().await?;
     let id = ctx.write("The zeppelin is in the hangar.").await?;
-    assert_eq!(ids(&ctx.read("Where is the zeppelin?").await?.memories), [id]);
+    assert_eq!(ids(&ctx.read("Where is the zeppelin?").await?.memories).first(), Some(&id));
     ctx.forget(ForgetRequest::ids([id])).await?;
     for query in ["Where is the zeppelin?", "The zeppelin is in the hangar.", ""] {
         assert!(!ids(&ctx.read(open(query)).await?.memories).contains(&id), "{query:?}");

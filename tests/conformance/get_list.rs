@@ -2,7 +2,7 @@
 
 use cml::{
     ErrorKind, MemoryId,
-    memory::{MemoryRecord, MemoryStatus, MemoryType},
+    memory::{MemoryRecord, MemoryStatus, MemoryType, MetadataFilter},
     ops::{
         At, Feedback, ForgetAction, ForgetRequest, GetRequest, ListOrder, ListRequest, OrderBy,
         UpdateRequest, WriteRequest,
@@ -12,7 +12,7 @@ use cml::{
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{at, failed, invalid, record_ids, sentences, sorted},
+    texts::{at, failed, invalid, record_ids, sentences, some, sorted},
 };
 
 async fn get_returns_a_record_of_any_status(ctx: &Ctx) -> CaseResult {
@@ -225,7 +225,7 @@ async fn pages_neither_skip_nor_repeat(ctx: &Ctx) -> CaseResult {
 
 async fn filtered_pages_neither_skip_nor_repeat(ctx: &Ctx) -> CaseResult {
     write_varied(ctx).await?;
-    let filter = cml::memory::MetadataFilter::And(Vec::new());
+    let filter = MetadataFilter::And(Vec::new());
     let request =
         ListRequest::new().with_statuses([MemoryStatus::Active, MemoryStatus::Silent]).with_filter(filter);
     let whole = record_ids(&ctx.list(request.clone()).await?.items);
@@ -262,7 +262,7 @@ async fn a_cursor_that_no_page_returned_is_refused(ctx: &Ctx) -> CaseResult {
         invalid(ctx.list(ListRequest::new().with_cursor(cursor)).await, "cursor")?;
     }
     let page = ctx.list(ListRequest::new().with_order_by(OrderBy::Confidence).with_limit(2usize)).await?;
-    let cursor = crate::texts::some(page.next_cursor, "next_cursor")?;
+    let cursor = some(page.next_cursor, "next_cursor")?;
     for other in [
         ListRequest::new().with_order_by(OrderBy::Timestamp),
         ListRequest::new().with_order_by(OrderBy::Confidence).with_order(ListOrder::Asc),

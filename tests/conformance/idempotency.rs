@@ -8,7 +8,7 @@ use cml::{
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{failed, ids, open, sentences},
+    texts::{failed, ids, open, sentences, some},
 };
 
 const TEXT: &str = "The safe is under the stairs.";
@@ -19,7 +19,7 @@ async fn a_repeated_idempotency_key_returns_the_first_answer(ctx: &Ctx) -> CaseR
         let first = ctx.try_write(request.clone()).await?;
         let second = ctx.try_write(request).await?;
         assert_eq!((second.memory_id, second.chunks_created), (first.memory_id, first.chunks_created));
-        let record = ctx.get(crate::texts::some(first.memory_id, "memory_id")?).await?;
+        let record = ctx.get(some(first.memory_id, "memory_id")?).await?;
         assert_eq!((record.access_count, record.version), (0, 1), "nothing was reinforced");
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use cml::{
     memory::{MemoryItem, Role},
-    ops::{MAX_RESULTS, ReadFormat, ReadRequest, WriteRequest},
+    ops::{MAX_RESULTS, ReadFormat, ReadRequest, ReadResponse, WriteRequest},
 };
 use serde_json::json;
 
@@ -154,8 +154,7 @@ async fn an_answer_is_sufficient(ctx: &Ctx) -> CaseResult {
 
 async fn relevance_can_be_compared_between_queries(ctx: &Ctx) -> CaseResult {
     ctx.write_unrelated().await?;
-    let best =
-        |found: cml::ops::ReadResponse| found.memories.first().map_or(0.0, |item| item.relevance.get());
+    let best = |found: ReadResponse| found.memories.first().map_or(0.0, |item| item.relevance.get());
     let answered = best(ctx.read(open("Which bridge was closed for repairs?")).await?);
     for query in UNANSWERABLE {
         let unanswered = best(ctx.read(open(query)).await?);

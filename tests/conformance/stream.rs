@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{ids, invalid, open},
+    texts::{ids, invalid, open, some},
 };
 
 async fn streamed(ctx: &Ctx, request: ReadRequest) -> CaseResult<Vec<MemoryItem>> {
@@ -56,7 +56,7 @@ async fn a_stream_may_be_dropped_after_its_first_item(ctx: &Ctx) -> CaseResult {
     let request = open("a fox in the garden");
     let first = ids(&ctx.read(request.clone()).await?.memories)[0];
     let mut stream = ctx.backend.read_stream(&ctx.scope, request).await?;
-    let item = crate::texts::some(stream.next().await, "item")??;
+    let item = some(stream.next().await, "item")??;
     drop(stream);
     assert_eq!(item.id, first);
     ctx.write("A fox slept in the shed.").await?;

@@ -1,5 +1,7 @@
 //! Texts, instants and checks that several subjects use.
 
+use std::{fmt::Display, panic::Location};
+
 use cml::{
     Error, ErrorKind, MemoryId, Result,
     memory::{Fact, MemoryItem, MemoryRecord, Metadata},
@@ -91,28 +93,40 @@ pub(crate) fn open(query: &str) -> ReadRequest {
     ReadRequest::new(query).with_min_relevance(0.0).with_max_results(50usize)
 }
 
+/// A failure that names the line of the case.
+#[track_caller]
+fn failure(text: impl Display) -> Failed {
+    Failed::from(format!("{text} at {}", Location::caller()))
+}
+
 /// The error of a call that must fail with `kind`.
+#[track_caller]
 pub(crate) fn failed<T>(result: Result<T>, kind: ErrorKind) -> CaseResult<Error> {
     match result {
         Err(error) if error.kind() == kind => Ok(error),
-        Err(error) => Err(Failed::from(format!("expected {kind}, got {}: {error}", error.kind()))),
-        Ok(_) => Err(Failed::from(format!("expected {kind}, got success"))),
+        Err(error) => Err(failure(format_args!("expected {kind}, got {}: {error}", error.kind()))),
+        Ok(_) => Err(failure(format_args!("expected {kind}, got success"))),
     }
 }
 
 /// Passes when a call fails with `InvalidInput` that names `field`.
+#[track_caller]
 pub(crate) fn invalid<T>(result: Result<T>, field: &str) -> CaseResult {
     let error = failed(result, ErrorKind::InvalidInput)?;
     if error.fields().iter().any(|broken| broken.field == field) {
         Ok(())
     } else {
-        Err(Failed::from(format!("expected the field {field} to be named: {error}")))
+        Err(failure(format_args!("expected the field {field} to be named: {error}")))
     }
 }
 
 /// What must be there.
+#[track_caller]
 pub(crate) fn some<T>(value: Option<T>, what: &str) -> CaseResult<T> {
-    value.ok_or_else(|| Failed::from(format!("missing: {what}")))
+    match value {
+        Some(value) => Ok(value),
+        None => Err(failure(format_args!("missing: {what}"))),
+    }
 }
 
 /// Ids of items, in their order.
@@ -154,10 +168,11 @@ pub(crate) fn values<'a>(facts: &'a [Fact], words: &[&str]) -> Vec<&'a str> {
 }
 
 /// The only fact whose value holds `word`.
+#[track_caller]
 pub(crate) fn fact<'a>(facts: &'a [Fact], word: &str) -> CaseResult<&'a Fact> {
     let found: Vec<&Fact> = facts.iter().filter(|fact| holds(&fact.value, word)).collect();
     match found[..] {
         [fact] => Ok(fact),
-        _ => Err(Failed::from(format!("expected one fact with the value {word}, got {found:?}"))),
+        _ => Err(failure(format_args!("expected one fact with the value {word}, got {found:?}"))),
     }
 }

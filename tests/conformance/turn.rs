@@ -8,7 +8,7 @@ use cml::{
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{at, ids, invalid, open, sorted},
+    texts::{at, ids, invalid, open, sorted, values},
 };
 
 const QUESTION: &str = "How much is the hotel in Porto?";
@@ -151,7 +151,7 @@ async fn a_turn_moves_a_residence(ctx: &Ctx) -> CaseResult {
     let say = |text: &str| session.turn(TurnRequest::new(text).with_assistant_response("I see."));
     say("I live in Lisbon.").await?;
     say("I live in Berlin now.").await?;
-    assert_eq!(crate::texts::values(&ctx.facts().await?, &["Lisbon", "Berlin"]), ["Berlin"]);
+    assert_eq!(values(&ctx.facts().await?, &["Lisbon", "Berlin"]), ["Berlin"]);
     Ok(())
 }
 

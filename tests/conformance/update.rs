@@ -3,8 +3,9 @@
 use cml::{
     ErrorKind, MemoryId,
     memory::{MemoryStatus, MemoryType},
-    ops::{Feedback, GetRequest, UpdateRequest, WriteRequest},
+    ops::{Feedback, GetRequest, ReadRequest, UpdateRequest, WriteRequest},
 };
+use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::{
@@ -109,8 +110,12 @@ async fn a_new_text_is_found_by_its_own_words_and_meaning_alone(ctx: &Ctx) -> Ca
     ctx.write_unrelated().await?;
     let id = ctx.write("The telescope needs a new mirror.").await?;
     ctx.update(UpdateRequest::new(id).with_text("The sourdough needs more flour.")).await?;
-    for query in ["What does the sourdough need?", "flour", "baking bread"] {
-        let found = ctx.read(query).await?;
+    for query in ["What does the sourdough need?", "flour"]
+        .map(ReadRequest::new)
+        .into_iter()
+        .chain([open("baking bread")])
+    {
+        let found = ctx.read(query.clone()).await?;
         assert_eq!(ids(&found.memories).first(), Some(&id), "{query:?}");
         assert_eq!(found.memories[0].text, "The sourdough needs more flour.");
     }
@@ -221,7 +226,7 @@ async fn updates_at_once_lose_nothing(ctx: &Ctx) -> CaseResult {
     let results = ctx
         .parallel(8, |ctx, task| async move {
             let fields = metadata(json!({ task.to_string(): task }))?;
-            Ok::<_, libtest_mimic::Failed>(ctx.update(UpdateRequest::new(id).with_metadata(fields)).await?)
+            Ok::<_, Failed>(ctx.update(UpdateRequest::new(id).with_metadata(fields)).await?)
         })
         .await?;
     results.into_iter().collect::<CaseResult<Vec<_>>>()?;

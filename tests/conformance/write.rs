@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{at, invalid, metadata, open},
+    texts::{at, invalid, metadata, open, some},
 };
 
 async fn content_has_1_to_100_000_characters_after_trimming(ctx: &Ctx) -> CaseResult {
@@ -97,7 +97,7 @@ async fn a_record_has_what_the_write_said(ctx: &Ctx) -> CaseResult {
         .with_session("s1");
     let answer = ctx.try_write(request).await?;
     assert!(answer.success && answer.chunks_created == 1 && !answer.message.is_empty());
-    let record = ctx.get(crate::texts::some(answer.memory_id, "memory_id")?).await?;
+    let record = ctx.get(some(answer.memory_id, "memory_id")?).await?;
     assert_eq!(record.context_tags, ["home", "Safety", "home/ünder"]);
     assert_eq!(record.metadata, fields);
     assert_eq!((record.timestamp, record.role, record.speaker.as_str()), (said, Role::Assistant, "Nora"));
@@ -105,7 +105,7 @@ async fn a_record_has_what_the_write_said(ctx: &Ctx) -> CaseResult {
     assert_eq!((record.supersedes_id, record.superseded_by_id, record.valid_to), (None, None, None));
 
     let items = ctx.read(open("Where is the safe?")).await?.memories;
-    let item = crate::texts::some(items.first(), "item")?;
+    let item = some(items.first(), "item")?;
     assert_eq!(item.id, record.id);
     assert_eq!(item.text, record.text);
     assert_eq!((item.memory_type, item.confidence), (record.memory_type, record.confidence));

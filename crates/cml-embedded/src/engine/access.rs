@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use crate::store::{Access, ChangeSet};
 type Counts = HashMap<MemoryId, (u64, DateTime<Utc>)>;
 
 /// Distinct records of a tenant from which on the counts are written without waiting for a commit.
-pub(super) const FLUSH_AT: usize = 512;
+const FLUSH_AT: usize = 2048;
 
 /// Access counts that are not in the store yet. Lost when the process is killed: they are a hint for
 /// forgetting, and no read waits for them.
@@ -59,6 +59,19 @@ pub(super) fn changes(tenant: &str, accessed: Vec<Access>) -> ChangeSet {
 }
 
 impl super::Engine {
+    /// Counts one access to each record. No read waits for the counts to be written.
+    pub(super) fn accessed(&self, tenant: &str, ids: impl Iterator<Item = MemoryId>, at: DateTime<Utc>) {
+        if self.accesses.record(tenant, ids, at) < FLUSH_AT {
+            return;
+        }
+        let (store, changes) = (Arc::clone(&self.store), changes(tenant, self.accesses.take(tenant)));
+        tokio::spawn(async move {
+            if let Err(error) = store.commit(changes).await {
+                tracing::warn!(%error, "access counts were lost");
+            }
+        });
+    }
+
     /// Writes down what waits for a tenant, so that the next read of its records shows it.
     pub(super) async fn flush_accesses(&self, tenant: &str) -> cml_core::Result<()> {
         let accessed = self.accesses.take(tenant);

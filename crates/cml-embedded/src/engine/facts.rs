@@ -31,13 +31,15 @@ pub(super) struct Slots {
     complete: HashSet<SlotOf>,
     /// Slots that the plan rests on already.
     required: HashSet<SlotOf>,
+    /// The tenant's last change when the slots were read.
+    seq: u64,
     /// Records that say nothing but a statement which the plan may supersede.
     bare: HashMap<MemoryId, MemoryRecord>,
 }
 
 impl Slots {
     pub(super) fn new(observed: &Observed) -> Self {
-        Self { facts: observed.slots.clone(), ..Self::default() }
+        Self { facts: observed.slots.clone(), seq: observed.state.last_seq, ..Self::default() }
     }
 
     fn current(&self, slot: &SlotOf) -> Vec<Fact> {
@@ -193,6 +195,8 @@ impl Plan {
 
     /// A statement older than the current one takes its place in the slot's history.
     fn enter_history(&mut self, slots: &mut Slots, slot: &SlotOf, statement: &Statement, said: Said<'_>) {
+        // Neighbours in the history are no current facts, so nothing less than this guards them.
+        self.require(Precondition::Seq(slots.seq));
         let mut chain: Vec<Fact> = slots.facts.get(slot).cloned().unwrap_or_default();
         chain.sort_by_key(|fact| (fact.valid_from, fact.id));
         let next = chain.iter().position(|fact| fact.valid_from > said.at).unwrap_or(chain.len());

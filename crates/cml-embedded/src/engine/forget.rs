@@ -16,7 +16,7 @@ use super::{
 use crate::store::{Outcome, Precondition, Removal, Wanted};
 
 /// Least relevance of a memory that `forget(query)` selects: clearly about the query, not merely near it.
-pub const FORGET_FLOOR: f64 = 0.5;
+pub const FORGET_FLOOR: f64 = crate::search::STRONG;
 
 /// A memory that was selected: its records, and how well it matches the query if there was one.
 struct Selected {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
     time::Instant,
 };
 
@@ -21,20 +20,17 @@ use cml_core::{
 
 use super::{
     Engine,
-    access::FLUSH_AT,
+    generation::Serving,
     recall::{Recall, Slot, memories},
 };
 use crate::{
     embed::StaticModel,
     extract::Extractor,
-    search::{DEFAULT_FLOOR, Hit, IndexedRecord, QueryContext, QueryPlan, SearchRequest, SoftLexicon},
+    search::{
+        CANDIDATES, DEFAULT_FLOOR, Hit, IndexedRecord, QUOTATION, QueryContext, QueryPlan, STRONG,
+        SearchRequest, SoftLexicon,
+    },
 };
-
-/// Relevance from which a silent memory is returned: a near-quotation.
-const STRONG_CUE: f64 = 0.8;
-
-/// Relevance from which an item can answer by itself.
-const SUFFICIENT: f64 = 0.5;
 
 /// Added to the score of a memory whose current fact fills the slot that the query asks for; about as
 /// much as the best word and vector match together.
@@ -45,6 +41,10 @@ const ANSWERS: f64 = 0.8;
 
 /// Added to the score of a constraint that bears on the situation of the query.
 const APPLIES: f64 = 0.3;
+
+/// Most items that are returned where none is strong: a query that memory cannot answer gets a hint,
+/// not a page. A read that names its own least relevance gets all.
+const WEAK_ITEMS: usize = 5;
 
 /// Most constraints that are returned although nothing in their wording resembles the query.
 const APPLIED: usize = 5;
@@ -98,10 +98,7 @@ impl Engine {
             self.search(&question).await?
         };
         let tenant = question.scope.tenant();
-        let ids = ranked.iter().map(|(item, _)| item.id);
-        if self.accesses.record(tenant, ids, question.now) >= FLUSH_AT {
-            self.flush_accesses(tenant).await?;
-        }
+        self.accessed(tenant, ranked.iter().map(|(item, _)| item.id), question.now);
         let (mut response, included) = self.respond(&question, ranked, found);
         response.elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
         Ok((response, included))
@@ -188,16 +185,21 @@ impl Engine {
     /// Ranks what the index of the tenant holds.
     async fn find(&self, question: &Question) -> Result<Found> {
         let serving = self.generation.get();
-        let (vector, error) = match serving.embed_query(&question.request.query).await {
-            Ok(vector) => (Some(vector), None),
-            Err(error) => {
-                tracing::warn!(%error, "searching by words only");
-                (None, Some(error.message().to_owned()))
+        // A model that takes microseconds embeds what is left of the query once it is understood.
+        let (vector, error) = if serving.model().additive {
+            (None, None)
+        } else {
+            match serving.embed_query(&question.request.query).await {
+                Ok(vector) => (Some(vector), None),
+                Err(error) => {
+                    tracing::warn!(%error, "searching by words only");
+                    (None, Some(error.message().to_owned()))
+                }
             }
         };
         let slot = self.indexes.fresh(self, question.scope.tenant(), &serving).await?;
         let (question, extractor) = (question.clone(), self.extractor);
-        let mut found = self.off_thread(move || question.search(&slot, extractor, vector.as_ref())).await?;
+        let mut found = self.off_thread(move || question.search(&slot, extractor, &serving, vector)).await?;
         if let Some(error) = error {
             found.meta.channels.push(Channel {
                 name: "vectors".to_owned(),
@@ -264,9 +266,9 @@ impl Engine {
         if !request.query.trim().is_empty() {
             let strongest = ranked.first().map_or(Score::ZERO, |(item, _)| item.relevance);
             response.sufficiency = Some(Sufficiency {
-                sufficient: strongest.get() >= SUFFICIENT,
+                sufficient: strongest.get() >= STRONG,
                 confidence: strongest,
-                support: ranked.iter().filter(|(item, _)| item.relevance.get() >= SUFFICIENT).count(),
+                support: ranked.iter().filter(|(item, _)| item.relevance.get() >= STRONG).count(),
             });
         }
         let mut included = Vec::new();
@@ -298,7 +300,13 @@ impl Engine {
 }
 
 impl Question {
-    fn search(&self, slot: &Arc<Slot>, extractor: Extractor, vector: Option<&Embedding>) -> Found {
+    fn search(
+        &self,
+        slot: &Slot,
+        extractor: Extractor,
+        serving: &Serving,
+        vector: Option<Embedding>,
+    ) -> Found {
         let recall = slot.read();
         let Some(recall) = recall.as_ref() else { return Found::default() };
         let visible = |namespace: &str, user: &str| self.sees(namespace, user);
@@ -315,6 +323,7 @@ impl Question {
                 lexicon: SoftLexicon::builtin().zip(model),
             },
         );
+        let vector = vector.or_else(|| serving.embedder.embed_now(&plan.embed_text));
         let mut found = self.facts(recall, extractor);
         let boosts: Vec<(MemoryId, f64)> = found
             .answers
@@ -325,13 +334,13 @@ impl Question {
         let filter = Filter::new(self);
         let result = recall.index.search(&SearchRequest {
             plan: &plan,
-            vector,
+            vector: vector.as_ref(),
             visible: &visible,
             accept: &|record| filter.accepts(record),
             session: Some(self.scope.session()).filter(|session| !session.is_empty()),
             prefer_session: self.prefer_session.as_deref(),
-            // Silent memories that are no near-quotation are dropped afterwards.
-            limit: self.request.max_results.saturating_mul(2).max(100),
+            // Some are dropped afterwards: silent memories that are no near-quotation, weak ones.
+            limit: self.request.max_results.max(CANDIDATES),
             boosts: &boosts,
             explain: self.request.explain,
         });
@@ -350,7 +359,7 @@ impl Question {
                 .index
                 .record(hit.record)
                 .is_some_and(|record| record.row.status == MemoryStatus::Silent);
-            if silent && hit.relevance < STRONG_CUE {
+            if silent && hit.relevance < QUOTATION {
                 hit.relevance = -1.0;
             } else if found.answers.contains(&hit.record) {
                 hit.relevance = hit.relevance.max(ANSWERS);
@@ -373,9 +382,10 @@ impl Question {
         for fact in recall.facts.iter().filter(|fact| self.sees(&fact.namespace, &fact.user_id)) {
             if fact.is_constraint() {
                 found.constraints.extend(memories(fact));
-                if fact.situations.iter().any(|situation| situations.contains(&situation.as_str())) {
-                    applied.push(fact);
-                }
+            }
+            // A diet is a preference by category and bears on every meal all the same.
+            if fact.situations.iter().any(|situation| situations.contains(&situation.as_str())) {
+                applied.push(fact);
             }
             let own = fact.subject == asker || fact.subject == "user";
             if own && slots.iter().any(|slot| *slot == fact.slot) {
@@ -398,7 +408,11 @@ impl Question {
     fn cut(&self, found: &mut Found) -> Vec<Hit> {
         let mut hits = std::mem::take(&mut found.hits);
         hits.retain(|hit| hit.relevance >= self.floor);
-        let most = self.request.max_results;
+        let strong = hits.iter().any(|hit| hit.relevance >= STRONG);
+        let most = match self.request.min_relevance {
+            None if !strong => self.request.max_results.min(WEAK_ITEMS),
+            _ => self.request.max_results,
+        };
         let mut surplus = hits.len().saturating_sub(most);
         let mut position = hits.len();
         hits.reverse();

@@ -14,6 +14,9 @@ pub(crate) struct Dense {
     pub(crate) records: Vec<f32>,
     /// Dot product of the query with the turn's unnormalised vector.
     sums: Vec<f32>,
+    /// Mean and standard deviation of the cosines of all turns with a vector.
+    pub(crate) mean: f32,
+    pub(crate) deviation: f32,
 }
 
 impl Dense {
@@ -27,9 +30,12 @@ impl Dense {
             values.clear();
             values.resize(len, 0.0);
         }
+        (self.mean, self.deviation) = (CHANCE.0, CHANCE.1);
         let Some(query) = query else {
             return;
         };
+        // Whole numbers, so that the sums do not depend on the order of the turns.
+        let (mut count, mut total, mut squares) = (0_i64, 0_i64, 0_i64);
         let additive = view.index.options.additive;
         view.for_each_turn(|number, part, slot, _| {
             let partition = part.partition;
@@ -46,10 +52,18 @@ impl Dense {
             }
             if best > f32::MIN {
                 self.own[number] = best;
+                let whole = (best * WHOLE) as i64;
+                (count, total, squares) = (count + 1, total + whole, squares + whole * whole);
                 self.sums[number] = sum;
                 self.context[number] = if best_context == 0.0 { best } else { best_context };
             }
         });
+        let pull = f64::from(PULL);
+        let (count, whole) = (count as f64 + pull, f64::from(WHOLE));
+        let mean = (total as f64 / whole + pull * f64::from(CHANCE.0)) / count;
+        let square = f64::from(CHANCE.0 * CHANCE.0 + CHANCE.1 * CHANCE.1);
+        let square = (squares as f64 / whole / whole + pull * square) / count;
+        (self.mean, self.deviation) = (mean as f32, (square - mean * mean).max(1e-6).sqrt() as f32);
         if !additive {
             return;
         }
@@ -66,3 +80,12 @@ impl Dense {
         });
     }
 }
+
+/// Mean and standard deviation of the cosine of unrelated short texts under the built-in model.
+const CHANCE: (f32, f32) = (0.04, 0.1);
+
+/// How many turns that expectation counts as, so that a scope of a few memories is judged by it.
+const PULL: f32 = 20.0;
+
+/// Cosines are added up in units of one part in so many.
+const WHOLE: f32 = 1_048_576.0;

@@ -123,12 +123,15 @@ impl fmt::Debug for Features {
 
 /// Closeness of a span of time to the span that a query names.
 ///
-/// `1 / (1 + days / 3)`, where `days` lie between the two; 1.0 if they overlap. Spans are first and last
-/// microseconds.
+/// 1.0 if they overlap, else `0.85 / (1 + days / 3)`, where `days` lie between the two. Spans are first and
+/// last microseconds.
 pub(crate) fn closeness(span: (i64, i64), window: (i64, i64)) -> f32 {
     let gap = (window.0.saturating_sub(span.1)).max(span.0.saturating_sub(window.1)).max(0);
-    1.0 / (1.0 + gap as f32 / MICROS_PER_DAY / NEAR_DAYS)
+    if gap == 0 { 1.0 } else { OUTSIDE / (1.0 + gap as f32 / MICROS_PER_DAY / NEAR_DAYS) }
 }
+
+/// Closeness just outside the span that was named.
+const OUTSIDE: f32 = 0.85;
 
 /// Distance at which closeness is a half, in days.
 const NEAR_DAYS: f32 = 3.0;

@@ -62,14 +62,14 @@ impl Lexical {
                 view.parts.iter().map(|part| (part, part.partition.postings.of(id))).collect()
             });
             let df: usize = lists.iter().map(|(_, list)| list.len()).sum();
-            let rarity = idf(view.count, df as f32);
+            let rarity = term.weight * idf(view.count, df as f32);
             self.idf.push(rarity);
             self.count_term(view, place, rarity, &lists);
             self.add_contexts(view, rarity);
-            self.add_sessions(view);
+            self.add_sessions(view, term.weight);
             self.add_soft(view, place, rarity, &lists, plan);
         }
-        self.idf_sum = self.idf.iter().sum();
+        self.idf_sum = self.idf.iter().fold(0.0, |sum, idf| sum + idf);
         self.add_dates(view, plan);
     }
 
@@ -111,10 +111,10 @@ impl Lexical {
     }
 
     /// Adds a term to the sessions it occurs in, with its rarity among sessions.
-    fn add_sessions(&mut self, view: &View<'_>) {
+    fn add_sessions(&mut self, view: &View<'_>, weight: f32) {
         let users = self.touched_units.iter().filter(|&&unit| self.unit_counts[unit as usize][1] > 0).count();
-        let rarity = idf(view.units, self.touched_units.len() as f32);
-        let user_rarity = idf(view.units, users as f32);
+        let rarity = weight * idf(view.units, self.touched_units.len() as f32);
+        let user_rarity = weight * idf(view.units, users as f32);
         let sessions = view.index.sessions.len();
         for unit in self.touched_units.drain(..).map(|unit| unit as usize) {
             let [count, user_count] = std::mem::take(&mut self.unit_counts[unit]);

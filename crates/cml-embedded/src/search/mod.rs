@@ -6,6 +6,7 @@
 //! [`Features`]. Whether a hit is good enough to show is another question, answered by its relevance.
 
 mod analysis;
+mod categories;
 mod dense;
 mod features;
 mod index;
@@ -18,6 +19,8 @@ mod relevance;
 mod rows;
 mod sessions;
 mod soft;
+#[cfg(test)]
+mod tests;
 mod vectors;
 mod view;
 mod weights;
@@ -27,7 +30,7 @@ pub use features::{COUNT as FEATURE_COUNT, Feature, Features};
 pub use index::{IndexOptions, TenantIndex};
 pub use query::{Answer, Asked, DatePart, MAX_TERMS, Profile, QueryContext, QueryPlan, QueryTerm};
 pub use rank::{CANDIDATES, Hit, PREFERENCE, SMALL_SCOPE, SearchRequest, SearchResult};
-pub use relevance::DEFAULT_FLOOR;
+pub use relevance::{DEFAULT_FLOOR, Evidence, QUOTATION, STRONG};
 pub use rows::{IndexedRecord, RecordRow, TurnRow};
 pub use soft::{NEIGHBOURS, Neighbour, SIMILAR, SoftLexicon};
 pub use weights::Weights;

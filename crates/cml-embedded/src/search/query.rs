@@ -40,8 +40,8 @@ pub struct QueryPlan {
     pub asked: Asked,
     /// What kind of answer is wanted.
     pub answer: Answer,
-    /// What to embed where vectors add up: the query without the participants' names. The speaker's score
-    /// covers them already, and they would draw every turn that addresses that person.
+    /// What to embed where vectors add up: the query without the participants' names, since the speaker's
+    /// score covers them already and they would draw every turn that addresses that person.
     pub embed_text: String,
     /// The times that the query names, each from its first microsecond since 1970 UTC to its last.
     pub windows: Vec<(i64, i64)>,
@@ -57,6 +57,9 @@ pub struct QueryTerm {
     pub neighbours: Arc<[Neighbour]>,
     /// What the stem is as part of a date.
     pub date: Option<DatePart>,
+    /// Factor of the stem's rarity: 1, or less for a word such as "preferences" among keywords, which
+    /// names a sort of memory and not its subject.
+    pub weight: f32,
 }
 
 /// A word as part of a date.
@@ -121,10 +124,10 @@ impl QueryPlan {
         let profile = profile(text, &words, context.has_assistant);
         let named = named(&words, context.participants);
         Self {
-            terms: terms(text, context),
+            terms: terms(text, profile, context),
             profile,
             asked: asked(&words, profile, named, context),
-            embed_text: without_names(text, context.participants),
+            embed_text: embed_text(text, &words, profile, context.participants),
             answer: answer(&words),
             windows: windows(text, context),
         }
@@ -134,17 +137,30 @@ impl QueryPlan {
 /// Most stems of a query that take part in the search.
 pub const MAX_TERMS: usize = 64;
 
-fn terms(text: &str, context: &QueryContext<'_>) -> Vec<QueryTerm> {
+fn terms(text: &str, profile: Profile, context: &QueryContext<'_>) -> Vec<QueryTerm> {
     let stems = TurnAnalysis::of(text).terms;
-    let term = |(stem, _): (Box<str>, u16)| QueryTerm {
+    let sort = |stem: &str| profile == Profile::Keywords && stems.len() > 1 && SORTS.contains(&stem);
+    let sorts: Vec<bool> = stems.iter().map(|(stem, _)| sort(stem)).collect();
+    let term = |((stem, _), sort): ((Box<str>, u16), bool)| QueryTerm {
         neighbours: context
             .lexicon
             .map_or_else(|| Arc::from([]), |(lexicon, model)| lexicon.neighbours(model, &stem)),
         date: date_part(&stem),
+        weight: if sort { SORT_WEIGHT } else { 1.0 },
         stem,
     };
-    stems.into_iter().take(MAX_TERMS).map(term).collect()
+    stems.into_iter().zip(sorts).take(MAX_TERMS).map(term).collect()
 }
+
+/// Stems of words that name a sort of memory.
+#[rustfmt::skip]
+const SORTS: &[&str] = &[
+    "prefer", "inform", "info", "detail", "fact", "set", "note", "memori", "stuff", "thing", "histori", "data", "list",
+    "name", "choic", "option", "habit", "restrict", "requir", "statu", "context", "background", "profil", "user",
+];
+
+/// How much such a word counts beside the words of the subject.
+const SORT_WEIGHT: f32 = 0.15;
 
 fn date_part(stem: &str) -> Option<DatePart> {
     let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
@@ -250,6 +266,19 @@ fn named<'a>(words: &[&str], participants: &[&'a str]) -> Option<&'a str> {
         (Some(name), None) => Some(name),
         _ => None,
     }
+}
+
+/// The query as it is embedded: without names, and among keywords with the words of the subject twice.
+fn embed_text(text: &str, words: &[&str], profile: Profile, names: &[&str]) -> String {
+    let mut text = without_names(text, names);
+    if profile == Profile::Keywords {
+        let sort = |word: &&&str| with_stem(word, |stem| SORTS.contains(&stem));
+        let subject: Vec<&str> = words.iter().filter(|word| sort(word) == Some(false)).copied().collect();
+        if !subject.is_empty() && words.iter().any(|word| sort(&word) == Some(true)) {
+            text = format!("{} {text}", subject.join(" "));
+        }
+    }
+    text
 }
 
 /// `text` without the words of the names; as it is if nothing else is in it.

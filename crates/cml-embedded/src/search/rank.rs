@@ -35,7 +35,7 @@ pub struct SearchRequest<'a> {
     pub session: Option<&'a str>,
     /// Puts turns of this session ahead by [`PREFERENCE`].
     pub prefer_session: Option<&'a str>,
-    /// Most hits returned.
+    /// Most hits returned, besides those of `boosts`.
     pub limit: usize,
     /// Records proposed by others, each with what is added to its turn's score. They are candidates
     /// whatever their words and vectors; several for one turn count with their largest.
@@ -68,6 +68,8 @@ pub struct Hit {
     pub relevance: f64,
     /// What the score is made of, if asked for.
     pub features: Option<Features>,
+    /// What the relevance is made of.
+    pub evidence: Evidence,
 }
 
 /// What a preferred session adds to a score: as much as a middling word match.
@@ -75,6 +77,10 @@ pub const PREFERENCE: f64 = 0.5;
 
 /// Turns taken by words and by vectors each where not all are scored.
 pub const CANDIDATES: usize = 100;
+
+/// Share of the query's idf by which word scores are divided at least: where the best match is a poor one,
+/// it does not count as a full one.
+const LEAST: f32 = 0.2;
 
 /// Scopes of up to so many turns are scored as a whole.
 pub const SMALL_SCOPE: usize = 1_000;
@@ -147,6 +153,7 @@ impl<'a, 's> Search<'a, 's> {
         scratch.dense.fill(&view, query.as_ref());
         let lexical = &scratch.lexical;
         let largest = |values: &[f32]| values.iter().fold(0.0, |largest: f32, &value| largest.max(value));
+        let least = LEAST * lexical.idf_sum;
         Self {
             request,
             lexical,
@@ -154,12 +161,12 @@ impl<'a, 's> Search<'a, 's> {
             vectors: query.is_some(),
             session: request.session.map(|name| index.session_id(name).unwrap_or(NONE)),
             largest: Largest {
-                own: largest(&lexical.own),
-                context: largest(&lexical.context),
+                own: largest(&lexical.own).max(least),
+                context: largest(&lexical.context).max(least),
                 session: largest(&lexical.session),
                 user_session: largest(&lexical.user_session),
                 date: largest(&lexical.date),
-                soft: largest(&lexical.soft),
+                soft: largest(&lexical.soft).max(least),
             },
             best_of_session: FxHashMap::default(),
             view,
@@ -191,16 +198,21 @@ impl<'a, 's> Search<'a, 's> {
         if scored.len() > self.request.limit && self.request.limit > 0 {
             scored.select_nth_unstable_by(self.request.limit - 1, order);
         }
-        scored.truncate(self.request.limit);
+        // What was proposed with a boost is returned whatever its place.
+        let mut rest = scored.split_off(scored.len().min(self.request.limit));
+        rest.retain(|(_, _, candidate)| boosts.contains_key(&candidate.number));
+        scored.append(&mut rest);
         scored.sort_unstable_by(order);
         let hits = scored.iter().filter_map(|(score, features, candidate)| {
             let (part, _) = self.view.part(candidate.number);
+            let evidence = self.evidence(candidate.number, features);
             Some(Hit {
                 record: part.partition.records.get(candidate.record)?.as_ref()?.id,
                 turn: self.view.turn(candidate.number).id,
                 score: *score,
-                relevance: relevance(&self.evidence(candidate.number, features)),
+                relevance: relevance(&evidence),
                 features: self.request.explain.then_some(*features),
+                evidence,
             })
         });
         SearchResult { hits: hits.collect(), candidates: count }
@@ -222,8 +234,9 @@ impl<'a, 's> Search<'a, 's> {
         } else {
             let context = |number: usize| self.lexical.context[number];
             let dense = |number: usize| self.dense.own[number].max(self.dense.context[number]);
-            let mut best = self.best(CANDIDATES, &context);
-            best.extend(self.best(CANDIDATES, &dense));
+            let count = CANDIDATES.max(self.request.limit);
+            let mut best = self.best(count, &context);
+            best.extend(self.best(count, &dense));
             for number in best {
                 numbers.extend(self.view.around(number).into_iter().flatten());
             }
@@ -356,7 +369,7 @@ impl<'a, 's> Search<'a, 's> {
     /// Share of the query's idf that the terms marked in `found` have.
     fn covered(&self, found: u64) -> f32 {
         let marked = self.lexical.idf.iter().enumerate().filter(|(place, _)| found >> place & 1 != 0);
-        normalised(marked.map(|(_, idf)| idf).sum(), self.lexical.idf_sum)
+        normalised(marked.fold(0.0, |sum, (_, idf)| sum + idf), self.lexical.idf_sum)
     }
 
     fn speaker(&self, number: usize) -> f32 {
@@ -395,6 +408,7 @@ impl<'a, 's> Search<'a, 's> {
         let cosine = self.dense.own[number].max(self.dense.context[number]);
         Evidence {
             cosine: self.vectors.then_some(cosine),
+            deviations: if self.vectors { (cosine - self.dense.mean) / self.dense.deviation } else { 0.0 },
             covered: self.covered(self.lexical.found[number]),
             covered_near: features.get(Feature::Cover),
             soft: normalised(self.lexical.soft[number], self.lexical.idf_sum),

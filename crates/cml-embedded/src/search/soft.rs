@@ -1,10 +1,13 @@
 //! Words of like meaning, for matches between words that share no stem.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, OnceLock, RwLock};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::analysis::with_stem;
+use super::categories::members;
 use crate::embed::{StaticModel, dot_i8};
 
 /// Stems of a model's vocabulary with their vectors, and the neighbours of stems asked for before.
@@ -12,6 +15,7 @@ use crate::embed::{StaticModel, dot_i8};
 /// The neighbours of a stem follow from the model alone, so that one lexicon serves every tenant and a
 /// search gives the same result on every store.
 pub struct SoftLexicon {
+    /// In bytewise order.
     stems: Vec<Box<str>>,
     dimensions: usize,
     /// One row per stem.
@@ -42,35 +46,31 @@ impl SoftLexicon {
     /// The lexicon of a model: the stems of its whole words in the Latin alphabet.
     #[must_use]
     pub fn new(model: &StaticModel) -> Self {
-        let mut seen = FxHashSet::default();
-        let mut lexicon = Self {
-            stems: Vec::new(),
-            dimensions: model.dimensions(),
-            vectors: Vec::new(),
-            scales: Vec::new(),
-            known: RwLock::default(),
-        };
+        let mut rows = BTreeMap::new();
         for (piece, _) in model.wordpiece().initial_pieces() {
             if piece.len() < 2 || !piece.bytes().all(|byte| byte.is_ascii_lowercase()) {
                 continue;
             }
-            let stem = with_stem(piece, |stem| Box::<str>::from(stem));
-            let Some(stem) = stem.filter(|stem| seen.insert(stem.clone())) else {
+            let Some(stem) = with_stem(piece, |stem| Box::<str>::from(stem)) else {
                 continue;
             };
-            if let Some(vector) = model.stem_vector(&stem) {
-                lexicon.vectors.extend_from_slice(&vector.values);
-                lexicon.scales.push(vector.scale);
-                lexicon.stems.push(stem);
+            if let Entry::Vacant(row) = rows.entry(stem)
+                && let Some(vector) = model.stem_vector(row.key())
+            {
+                row.insert(vector);
             }
         }
-        lexicon
+        let vectors = rows.values().flat_map(|vector| vector.values.iter().copied()).collect();
+        let scales = rows.values().map(|vector| vector.scale).collect();
+        let stems = rows.into_keys().collect();
+        Self { stems, dimensions: model.dimensions(), vectors, scales, known: RwLock::default() }
     }
 
     /// The stems whose vectors have a cosine above [`SIMILAR`] with that of `stem`, closest first, at most
     /// [`NEIGHBOURS`]; without `stem` itself.
     ///
-    /// The similarity is `(cosine - 0.45) / 0.55`. A stem that the model has no vector for has none.
+    /// The similarity is `(cosine - SIMILAR) / (1 - SIMILAR)`. Stems that differ by a short ending count as
+    /// close whatever their vectors. A stem that the model has no vector for has none.
     pub fn neighbours(&self, model: &StaticModel, stem: &str) -> Arc<[Neighbour]> {
         if let Ok(known) = self.known.read()
             && let Some(neighbours) = known.get(stem)
@@ -94,17 +94,53 @@ impl SoftLexicon {
         let mut found: Vec<(f32, usize)> = Vec::new();
         for (place, row) in self.vectors.chunks_exact(self.dimensions).enumerate() {
             let cosine = dot_i8(row, &vector.values) as f32 * vector.scale * self.scales[place];
-            if cosine > SIMILAR && *self.stems[place] != *stem {
+            if cosine > SIMILAR {
                 found.push((cosine, place));
             }
         }
+        for place in self.family(stem) {
+            match found.iter_mut().find(|(_, other)| *other == place) {
+                Some((cosine, _)) => *cosine = cosine.max(FAMILY),
+                None => found.push((FAMILY, place)),
+            }
+        }
+        found.retain(|&(_, place)| *self.stems[place] != *stem);
         found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(NEIGHBOURS);
         let neighbour = |(cosine, place): (f32, usize)| Neighbour {
             stem: self.stems[place].clone(),
             similarity: ((cosine - SIMILAR) / (1.0 - SIMILAR)).min(1.0),
         };
-        found.into_iter().map(neighbour).collect()
+        let mut neighbours: Vec<Neighbour> = found.into_iter().map(neighbour).collect();
+        for member in members(stem) {
+            match neighbours.iter_mut().find(|other| *other.stem == *member) {
+                Some(other) => other.similarity = other.similarity.max(MEMBER),
+                None if member != stem => {
+                    neighbours.push(Neighbour { stem: member.into(), similarity: MEMBER })
+                }
+                None => {}
+            }
+        }
+        neighbours.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+        neighbours
+    }
+
+    /// Places of the stems that are `stem` with a short ending more or less: "allergi" and "allerg".
+    fn family(&self, stem: &str) -> Vec<usize> {
+        if stem.len() < SHORTEST_ROOT || !stem.is_ascii() {
+            return Vec::new();
+        }
+        let first = self.stems.partition_point(|other| **other < *stem);
+        let longer = self.stems[first..].iter().take_while(|other| other.starts_with(stem));
+        let mut places: Vec<usize> = longer
+            .enumerate()
+            .filter(|(_, other)| other.len() <= stem.len() + ENDING)
+            .map(|(i, _)| first + i)
+            .collect();
+        for len in SHORTEST_ROOT.max(stem.len() - ENDING.min(stem.len()))..stem.len() {
+            places.extend(self.stems.binary_search_by(|other| (**other).cmp(&stem[..len])));
+        }
+        places
     }
 }
 
@@ -114,8 +150,18 @@ impl std::fmt::Debug for SoftLexicon {
     }
 }
 
-/// Cosine from which two words' meanings count as close. Anything from 0.35 to 0.65 ranks alike.
+/// Cosine from which two words' meanings count as close. Anything from 0.35 to 0.55 ranks alike.
 pub const SIMILAR: f32 = 0.35;
+
+/// Cosine that stems of one family count with at least.
+const FAMILY: f32 = 0.6;
+
+/// Similarity of a category's name with its members at least.
+const MEMBER: f32 = 0.4;
+
+/// Letters that stems of one family have in common at least, and may differ in at the end at most.
+const SHORTEST_ROOT: usize = 5;
+const ENDING: usize = 3;
 
 /// Most neighbours kept for a stem.
 pub const NEIGHBOURS: usize = 128;
@@ -136,6 +182,8 @@ mod tests {
         assert!(neighbours.iter().all(|neighbour| &*neighbour.stem != "dog" && &*neighbour.stem != "invoic"));
         assert!(neighbours.is_sorted_by(|a, b| a.similarity >= b.similarity));
         assert_eq!(lexicon.neighbours(model, "dog"), neighbours);
+        let family = lexicon.neighbours(model, "allergi");
+        assert!(family.iter().any(|neighbour| &*neighbour.stem == "allerg"), "{family:?}");
         Ok(())
     }
 }

@@ -118,12 +118,18 @@ pub(crate) fn turn(record: &MemoryRecord) -> TurnRow {
 }
 
 pub(crate) fn vector(dimensions: usize, seed: usize) -> Vector {
-    let values = (0..dimensions).map(|index| f16::from_f32(((index * 31 + seed * 7) % 100) as f32 / 100.0)).collect();
+    let values =
+        (0..dimensions).map(|index| f16::from_f32(((index * 31 + seed * 7) % 100) as f32 / 100.0)).collect();
     Vector { values, norm: 1.5 }
 }
 
 pub(crate) fn embedding(record: MemoryId, dimensions: usize) -> EmbeddingPut {
-    EmbeddingPut { record, model: 1, view: View::Own, vector: vector(dimensions, record.as_uuid().as_bytes()[15].into()) }
+    EmbeddingPut {
+        record,
+        model: 1,
+        view: View::Own,
+        vector: vector(dimensions, record.as_uuid().as_bytes()[15].into()),
+    }
 }
 
 pub(crate) fn event(record: &MemoryRecord) -> Event {

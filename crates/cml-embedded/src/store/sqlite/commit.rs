@@ -198,14 +198,14 @@ async fn access(batch: &mut Batch<'_>, tenant: &str, rows: &[Access]) -> Result<
     let sums: Vec<_> =
         sums.iter().map(|(id, (count, at))| (id.as_uuid().simple().to_string(), count, at)).collect();
     let values = |binds: &mut Binds| {
-        binds.json(&sums).add(tenant);
+        binds.add(tenant).json(&sums);
     };
     batch
         .run(
             "UPDATE records SET access_count = access_count + a.times, \
              last_accessed_at = max(coalesce(last_accessed_at, a.at), a.at) \
-             FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS times, value ->> 2 AS at FROM json_each(?)) a \
-             WHERE records.tenant_id = ? AND records.id = a.id",
+             FROM (SELECT ? AS tenant_id, unhex(value ->> 0) AS id, value ->> 1 AS times, value ->> 2 AS at \
+             FROM json_each(?)) a WHERE records.tenant_id = a.tenant_id AND records.id = a.id",
             values,
         )
         .await

@@ -82,7 +82,7 @@ pub(super) async fn by_key(
     }
     let found = all(
         connection,
-        "SELECT w.key, r.id FROM json_each(?) w JOIN records r ON r.tenant_id = ? \
+        "SELECT w.key, r.id FROM json_each(?) w CROSS JOIN records r ON r.tenant_id = ? \
          AND r.namespace = w.value ->> 0 AND r.user_id = w.value ->> 1 AND r.key = w.value ->> 2",
         binds(|binds| {
             let wanted: Vec<_> = keys.iter().map(|of| (&of.namespace, &of.user, &of.key)).collect();
@@ -106,7 +106,7 @@ pub(super) async fn by_slot(
     }
     let rows: Vec<(SlotOf, FactId)> = all(
         connection,
-        "SELECT w.key, f.id FROM json_each(?) w JOIN facts f ON f.tenant_id = ? \
+        "SELECT w.key, f.id FROM json_each(?) w CROSS JOIN facts f ON f.tenant_id = ? \
          AND f.namespace = w.value ->> 0 AND f.user_id = w.value ->> 1 AND f.subject = w.value ->> 2 \
          AND f.slot = w.value ->> 3 AND f.status = 'current' AND f.slot <> '' ORDER BY f.id",
         binds(|binds| {
@@ -138,7 +138,7 @@ pub(super) async fn by_turn(
     }
     let found = all(
         connection,
-        "SELECT w.key, m.id FROM json_each(?) w JOIN messages m ON m.tenant_id = ? \
+        "SELECT w.key, m.id FROM json_each(?) w CROSS JOIN messages m ON m.tenant_id = ? \
          AND m.session_id = w.value ->> 0 AND m.turn_id = w.value ->> 2 AND m.turn_id <> '' \
          AND m.role = w.value ->> 1 ORDER BY m.seq DESC",
         binds(|binds| {
