@@ -72,7 +72,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = arguments()?;
-    let mut config = Config::default();
+    let mut config = Config::from_env()?;
     config.db_path.clone_from(&arguments.db);
     if let Some(model) = &arguments.model {
         config.embedding.provider = EmbeddingProvider::Fastembed;

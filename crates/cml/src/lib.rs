@@ -54,3 +54,8 @@ pub use cml_embedded as embedded;
 #[cfg(all(doctest, feature = "embedded-lite"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the tour.
+#[cfg(all(doctest, feature = "embedded-lite"))]
+#[doc = include_str!("../../../docs/getting-started.md")]
+struct GettingStarted;

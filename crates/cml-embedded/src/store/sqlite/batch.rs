@@ -3,7 +3,7 @@
 use cml_core::Result;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{rows::Binds, sql::run};
+use super::{sql::run, values::Binds};
 
 /// How rows get into a table.
 pub(super) struct Put {
@@ -132,8 +132,8 @@ mod tests {
         let put = Put::new("t", &["a, b", "c"], Conflict::Replace("a"));
         assert_eq!(
             put.statement(2),
-            "INSERT INTO t (a, b, c) VALUES (?, ?, ?), (?, ?, ?) \
-             ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c"
+            "INSERT INTO t (a, b, c) VALUES (?, ?, ?), (?, ?, ?) ON CONFLICT (a) DO UPDATE SET b = \
+             excluded.b, c = excluded.c"
         );
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use cml_core::{MemoryId, Result};
 use sqlx::SqliteConnection;
 
-use super::{batch::Batch, check, erase, lookup, numbers, puts, rows::Binds};
+use super::{batch::Batch, check, clean, erase, lookup, numbers, puts, values::Binds};
 use crate::store::{Access, ChangeSet, Changed, Committed, Outcome, Reinforcement};
 
 /// Changes kept per tenant for those who follow them.
@@ -76,14 +76,17 @@ pub(super) async fn apply(
         batch.run("DELETE FROM idempotency WHERE tenant_id = ? AND expires_at <= ?", values).await?;
         batch.put(&puts::IDEMPOTENCY, &changes.idempotency, puts::idempotency(tenant)).await?;
     }
+    if !log.removed.is_empty() {
+        batch.run(clean::MARK, |_none| {}).await?;
+    }
     state.last_seq = log.write(&mut batch, tenant, state.last_seq).await?;
     let values = |binds: &mut Binds| {
         binds.add(tenant).add(state.last_seq.cast_signed()).add(state.epoch.cast_signed());
     };
     batch
         .run(
-            "INSERT INTO tenants (tenant_id, last_seq, epoch) VALUES (?, ?, ?) \
-             ON CONFLICT (tenant_id) DO UPDATE SET last_seq = excluded.last_seq, epoch = excluded.epoch",
+            "INSERT INTO tenants (tenant_id, last_seq, epoch) VALUES (?, ?, ?) ON CONFLICT (tenant_id) DO \
+             UPDATE SET last_seq = excluded.last_seq, epoch = excluded.epoch",
             values,
         )
         .await?;
@@ -154,8 +157,8 @@ async fn keep_after(batch: &mut Batch<'_>, tenant: &str, seq: u64) -> Result<()>
     batch.run("DELETE FROM changes WHERE tenant_id = ? AND seq <= ?", values).await?;
     batch
         .run(
-            "INSERT INTO tenants (tenant_id, last_seq, epoch, kept_from) VALUES (?, 0, 0, ?) \
-             ON CONFLICT (tenant_id) DO UPDATE SET kept_from = excluded.kept_from",
+            "INSERT INTO tenants (tenant_id, last_seq, epoch, kept_from) VALUES (?, 0, 0, ?) ON CONFLICT \
+             (tenant_id) DO UPDATE SET kept_from = excluded.kept_from",
             values,
         )
         .await
@@ -202,10 +205,10 @@ async fn access(batch: &mut Batch<'_>, tenant: &str, rows: &[Access]) -> Result<
     };
     batch
         .run(
-            "UPDATE records SET access_count = access_count + a.times, \
-             last_accessed_at = max(coalesce(last_accessed_at, a.at), a.at) \
-             FROM (SELECT ? AS tenant_id, unhex(value ->> 0) AS id, value ->> 1 AS times, value ->> 2 AS at \
-             FROM json_each(?)) a WHERE records.tenant_id = a.tenant_id AND records.id = a.id",
+            "UPDATE records SET access_count = access_count + a.times, last_accessed_at = \
+             max(coalesce(last_accessed_at, a.at), a.at) FROM (SELECT ? AS tenant_id, unhex(value ->> 0) AS \
+             id, value ->> 1 AS times, value ->> 2 AS at FROM json_each(?)) a WHERE records.tenant_id = \
+             a.tenant_id AND records.id = a.id",
             values,
         )
         .await

@@ -12,15 +12,15 @@ use super::{
     batch::Batch,
     commit::Log,
     puts,
-    rows::Binds,
     sql::{Sql, all, binds, first, run, run_plain},
+    values::Binds,
 };
 use crate::store::Changed;
 
 /// Ids of what goes, by kind: `record`, `message`, `turn`, `fact`, `entity`. With `touched` behind the
 /// kind, those that lose something of theirs and stay if anything is left.
-const GONE: &str = "CREATE TEMP TABLE IF NOT EXISTS gone (kind TEXT NOT NULL, id BLOB NOT NULL, \
-     PRIMARY KEY (kind, id)) WITHOUT ROWID";
+const GONE: &str = "CREATE TEMP TABLE IF NOT EXISTS gone (kind TEXT NOT NULL, id BLOB NOT NULL, PRIMARY KEY \
+     (kind, id)) WITHOUT ROWID";
 
 /// Removes every row of `subject`.
 pub(super) async fn subject(
@@ -109,30 +109,31 @@ pub(super) async fn records(
     // goes when it has no record left.
     removal
         .with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', r.message_id FROM temp.gone g \
-             JOIN records r ON r.tenant_id = ? AND r.id = g.id WHERE g.kind = 'record'",
+            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', r.message_id FROM temp.gone g JOIN \
+             records r ON r.tenant_id = ? AND r.id = g.id WHERE g.kind = 'record'",
         )
         .await?;
     removal
         .with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', m.id FROM messages m WHERE m.tenant_id = ? \
-             AND m.session_id IN (SELECT r.session_id FROM temp.gone g JOIN records r ON r.tenant_id = m.tenant_id \
-             AND r.id = g.id WHERE g.kind = 'record' AND r.session_id <> '') \
-             AND m.memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')",
+            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', m.id FROM messages m WHERE \
+             m.tenant_id = ?1 AND m.session_id IN (SELECT r.session_id FROM temp.gone g JOIN records r ON \
+             r.tenant_id = ?1 AND r.id = g.id WHERE g.kind = 'record' AND r.session_id <> '') AND \
+             m.memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')",
         )
         .await?;
     removal
         .with_tenant(
             "INSERT INTO temp.gone SELECT 'message', g.id FROM temp.gone g WHERE g.kind = 'message touched' \
-             AND NOT EXISTS (SELECT 1 FROM records o WHERE o.tenant_id = ? AND o.message_id = g.id \
-             AND o.id NOT IN (SELECT id FROM temp.gone WHERE kind = 'record'))",
+             AND NOT EXISTS (SELECT 1 FROM records o WHERE o.tenant_id = ? AND o.message_id = g.id AND o.id \
+             NOT IN (SELECT id FROM temp.gone WHERE kind = 'record'))",
         )
         .await?;
-    removal.with_tenant(
-        "INSERT INTO temp.gone SELECT 'turn', t.id FROM temp.gone g JOIN terms t ON t.tenant_id = ? AND t.id = g.id \
-         WHERE g.kind = 'message'",
-    )
-    .await?;
+    removal
+        .with_tenant(
+            "INSERT INTO temp.gone SELECT 'turn', t.id FROM temp.gone g JOIN terms t ON t.tenant_id = ? AND \
+         t.id = g.id WHERE g.kind = 'message'",
+        )
+        .await?;
     removal.cascade().await?;
     removal.finish().await
 }
@@ -171,13 +172,14 @@ impl Removal<'_, '_> {
     /// entities that nothing holds any more.
     async fn cascade(&mut self) -> Result<()> {
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'fact touched', e.fact_id FROM temp.gone g JOIN fact_evidence e \
-             ON e.tenant_id = ? AND e.target_id = g.id WHERE g.kind IN ('record', 'message')",
+            "INSERT OR IGNORE INTO temp.gone SELECT 'fact touched', e.fact_id FROM temp.gone g JOIN \
+             fact_evidence e ON e.tenant_id = ? AND e.target_id = g.id WHERE g.kind IN ('record', \
+             'message')",
         )
         .await?;
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'entity touched', m.entity_id FROM temp.gone g JOIN mentions m \
-             ON m.tenant_id = ? AND m.memory_id = g.id WHERE g.kind = 'record'",
+            "INSERT OR IGNORE INTO temp.gone SELECT 'entity touched', m.entity_id FROM temp.gone g JOIN \
+             mentions m ON m.tenant_id = ? AND m.memory_id = g.id WHERE g.kind = 'record'",
         )
         .await?;
         for (table, column, kind) in [
@@ -188,13 +190,15 @@ impl Removal<'_, '_> {
             self.delete_gone(table, column, kind).await?;
         }
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'fact', g.id FROM temp.gone g WHERE g.kind = 'fact touched' \
-             AND NOT EXISTS (SELECT 1 FROM fact_evidence e WHERE e.tenant_id = ? AND e.fact_id = g.id)",
+            "INSERT OR IGNORE INTO temp.gone SELECT 'fact', g.id FROM temp.gone g WHERE g.kind = 'fact \
+             touched' AND NOT EXISTS (SELECT 1 FROM fact_evidence e WHERE e.tenant_id = ? AND e.fact_id = \
+             g.id)",
         )
         .await?;
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'entity', g.id FROM temp.gone g WHERE g.kind = 'entity touched' \
-             AND NOT EXISTS (SELECT 1 FROM mentions m WHERE m.tenant_id = ? AND m.entity_id = g.id)",
+            "INSERT OR IGNORE INTO temp.gone SELECT 'entity', g.id FROM temp.gone g WHERE g.kind = 'entity \
+             touched' AND NOT EXISTS (SELECT 1 FROM mentions m WHERE m.tenant_id = ? AND m.entity_id = \
+             g.id)",
         )
         .await?;
         for (table, column, kind) in [
@@ -237,8 +241,9 @@ impl Removal<'_, '_> {
             self.with_tenant(AssertSqlSafe(sql)).await?;
         }
         let sql = format!(
-            "UPDATE messages SET memory_id = (SELECT r.id FROM records r WHERE r.tenant_id = messages.tenant_id \
-             AND r.message_id = messages.id ORDER BY r.chunk_index LIMIT 1) WHERE {} AND {}",
+            "UPDATE messages SET memory_id = (SELECT r.id FROM records r WHERE r.tenant_id = \
+             messages.tenant_id AND r.message_id = messages.id ORDER BY r.chunk_index LIMIT 1) WHERE {} AND \
+             {}",
             among("id", "message touched"),
             "memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')"
         );
@@ -300,7 +305,7 @@ impl Removal<'_, '_> {
         Ok(count.await?.unwrap_or_default())
     }
 
-    /// Runs a statement whose only placeholder is the tenant.
+    /// Runs a statement whose only value is the tenant.
     async fn with_tenant(&mut self, sql: impl SqlSafeStr) -> Result<u64> {
         let tenant = self.tenant;
         let values = binds(|binds| {

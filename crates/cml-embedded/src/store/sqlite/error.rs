@@ -75,6 +75,11 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(BUSY | LOCKED))
 }
 
+/// Whether the pages do not fit together.
+pub(super) fn is_damaged(error: &sqlx::Error) -> bool {
+    code(error) == Some(CORRUPT)
+}
+
 fn code(error: &sqlx::Error) -> Option<i32> {
     let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(extended & 0xff)

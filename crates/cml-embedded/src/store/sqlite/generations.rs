@@ -5,14 +5,15 @@ use sqlx::SqliteConnection;
 
 use super::{
     error::malformed,
-    rows::{Binds, Columns, RECORD, record},
+    rows::{RECORD, record},
     sql::{all, binds, first, run, run_plain},
+    values::{Binds, Columns},
 };
 use crate::store::{Generations, ModelId, Unembedded};
 
 /// Records that need a vector and have none by the model in the first placeholder.
-const WITHOUT_VECTOR: &str = "FROM records r WHERE r.status <> 'deleted' AND NOT EXISTS (SELECT 1 FROM embeddings e \
-     WHERE e.tenant_id = r.tenant_id AND e.record_id = r.id AND e.model_id = ? AND e.view = 0)";
+const WITHOUT_VECTOR: &str = "FROM records r WHERE r.status <> 'deleted' AND NOT EXISTS (SELECT 1 FROM \
+embeddings e WHERE e.tenant_id = r.tenant_id AND e.record_id = r.id AND e.model_id = ? AND e.view = 0)";
 
 pub(super) async fn generations(connection: &mut SqliteConnection) -> Result<Generations> {
     let rows: Vec<(String, ModelId, EmbeddingModel)> = all(
@@ -65,8 +66,8 @@ pub(super) async fn open(connection: &mut SqliteConnection, model: &EmbeddingMod
         }
         let id = first(
             connection,
-            "INSERT INTO models (name, dimensions, max_tokens, additive, state) VALUES (?, ?, ?, ?, 'opened') \
-             RETURNING id",
+            "INSERT INTO models (name, dimensions, max_tokens, additive, state) VALUES (?, ?, ?, ?, \
+             'opened') RETURNING id",
             binds(|binds| bind_model(binds, model)),
             |columns| columns.get(),
         )
@@ -112,9 +113,9 @@ pub(super) async fn unembedded(
     let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) {WITHOUT_VECTOR}"));
     let total = first(connection, sql, one(model), |columns| columns.number()).await?.unwrap_or_default();
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {RECORD}, (SELECT b.text FROM messages m JOIN messages b ON b.tenant_id = m.tenant_id \
-         AND b.session_id = m.session_id AND b.seq < m.seq WHERE m.tenant_id = r.tenant_id AND m.id = r.message_id \
-         ORDER BY b.seq DESC LIMIT 1) {WITHOUT_VECTOR} LIMIT ?"
+        "SELECT {RECORD}, (SELECT b.text FROM messages m JOIN messages b ON b.tenant_id = m.tenant_id AND \
+         b.session_id = m.session_id AND b.seq < m.seq WHERE m.tenant_id = r.tenant_id AND m.id = \
+         r.message_id ORDER BY b.seq DESC LIMIT 1) {WITHOUT_VECTOR} LIMIT ?"
     ));
     let values = binds(|binds| {
         binds.add(model).add(i64::try_from(limit).unwrap_or(i64::MAX));

@@ -26,8 +26,9 @@ pub(super) async fn turns(
     select: Select<'_, MessageId>,
 ) -> Result<Vec<TurnRow>> {
     let mut sql = Sql::new(
-        "SELECT '[' || coalesce(group_concat(turn), '') || ']' FROM (SELECT json_array(hex(id), namespace, user_id, agent_id, session_id, \
-         seq, role, speaker, said_at, terms, length, flags) AS turn FROM terms WHERE tenant_id = ?",
+        "SELECT '[' || coalesce(group_concat(turn), '') || ']' FROM (SELECT json_array(hex(id), namespace, \
+         user_id, agent_id, session_id, seq, role, speaker, said_at, terms, length, flags) AS turn FROM \
+         terms WHERE tenant_id = ?",
     );
     sql.bind(tenant).select(select, MessageId::as_uuid).push(")");
     let rows: Vec<Turn> = list(connection, sql).await?;
@@ -42,9 +43,10 @@ pub(super) async fn records(
     select: Select<'_, MemoryId>,
 ) -> Result<Vec<IndexedRow>> {
     let mut sql = Sql::new(
-        "SELECT '[' || coalesce(group_concat(record), '') || ']' FROM (SELECT json_array(hex(id), hex(message_id), chunk_index, memory_type, \
-         status, agent_id, nullif(tags, '[]'), nullif(metadata, '{}'), event_start, event_end, valid_from, valid_to, \
-         expires_at, superseded_by_id IS NOT NULL, written_at) AS record FROM records WHERE tenant_id = ?",
+        "SELECT '[' || coalesce(group_concat(record), '') || ']' FROM (SELECT json_array(hex(id), \
+         hex(message_id), chunk_index, memory_type, status, agent_id, nullif(tags, '[]'), nullif(metadata, \
+         '{}'), event_start, event_end, valid_from, valid_to, expires_at, superseded_by_id IS NOT NULL, \
+         written_at) AS record FROM records WHERE tenant_id = ?",
     );
     sql.bind(tenant).select(select, MemoryId::as_uuid).push(")");
     let rows: Vec<Record> = list(connection, sql).await?;

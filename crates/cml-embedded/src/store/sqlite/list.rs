@@ -11,8 +11,9 @@ use sqlx::SqliteConnection;
 
 use super::{
     read,
-    rows::{self, Binds, EVENT, FACT, MESSAGE, RECORD, SESSION},
+    rows::{self, EVENT, FACT, MESSAGE, RECORD, SESSION},
     sql::{Sql, all, first},
+    values::Binds,
 };
 use crate::store::PageKey;
 
@@ -212,11 +213,11 @@ pub(super) async fn events(
 
 pub(super) async fn stats(connection: &mut SqliteConnection, scope: &Scope) -> Result<Stats> {
     let mut sql = Sql::new(
-        "SELECT memory_type, status, count(*), sum(confidence), sum(importance), min(said_at), max(said_at), \
-         sum(octet_length(text) + octet_length(metadata) + coalesce((SELECT sum(octet_length(e.vector)) \
-         FROM embeddings e WHERE e.tenant_id = records.tenant_id AND e.model_id IN (SELECT id FROM models) \
-         AND e.view IN (0, 1) AND e.record_id = records.id), 0)) \
-         FROM records WHERE ",
+        "SELECT memory_type, status, count(*), sum(confidence), sum(importance), min(said_at), \
+         max(said_at), sum(octet_length(text) + octet_length(metadata) + coalesce((SELECT \
+         sum(octet_length(e.vector)) FROM embeddings e WHERE e.tenant_id = records.tenant_id AND e.model_id \
+         IN (SELECT id FROM models) AND e.view IN (0, 1) AND e.record_id = records.id), 0)) FROM records \
+         WHERE ",
     );
     sql.visible(scope).push(" GROUP BY memory_type, status");
     let (text, binds) = sql.into_parts();
@@ -253,14 +254,12 @@ pub(super) async fn stats(connection: &mut SqliteConnection, scope: &Scope) -> R
 pub(super) async fn tenants(connection: &mut SqliteConnection) -> Result<Vec<TenantSummary>> {
     all(
         connection,
-        "SELECT t.tenant_id, \
-         (SELECT count(*) FROM records r WHERE r.tenant_id = t.tenant_id), \
-         (SELECT count(*) FROM records r WHERE r.tenant_id = t.tenant_id AND r.status = 'active'), \
-         (SELECT count(*) FROM facts f WHERE f.tenant_id = t.tenant_id AND f.status = 'current'), \
-         (SELECT max(said_at) FROM records r WHERE r.tenant_id = t.tenant_id), \
-         (SELECT count(*) FROM events e WHERE e.tenant_id = t.tenant_id), \
-         (SELECT max(created_at) FROM events e WHERE e.tenant_id = t.tenant_id) \
-         FROM tenants t ORDER BY t.tenant_id",
+        "SELECT t.tenant_id, (SELECT count(*) FROM records r WHERE r.tenant_id = t.tenant_id), (SELECT \
+         count(*) FROM records r WHERE r.tenant_id = t.tenant_id AND r.status = 'active'), (SELECT count(*) \
+         FROM facts f WHERE f.tenant_id = t.tenant_id AND f.status = 'current'), (SELECT max(said_at) FROM \
+         records r WHERE r.tenant_id = t.tenant_id), (SELECT count(*) FROM events e WHERE e.tenant_id = \
+         t.tenant_id), (SELECT max(created_at) FROM events e WHERE e.tenant_id = t.tenant_id) FROM tenants \
+         t ORDER BY t.tenant_id",
         Binds::default(),
         |columns| {
             Ok(TenantSummary {

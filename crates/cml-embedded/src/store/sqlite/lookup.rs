@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{
     error::malformed,
-    rows::{Binds, Columns},
     sql::{all, binds, first},
+    values::{Binds, Columns},
 };
 use crate::store::{Digest, IdempotencyRow, KeyOf, ModelId, SlotOf, TenantState, TurnOf};
 
@@ -82,8 +82,8 @@ pub(super) async fn by_key(
     }
     let found = all(
         connection,
-        "SELECT w.key, r.id FROM json_each(?) w CROSS JOIN records r ON r.tenant_id = ? \
-         AND r.namespace = w.value ->> 0 AND r.user_id = w.value ->> 1 AND r.key = w.value ->> 2",
+        "SELECT w.key, r.id FROM json_each(?) w CROSS JOIN records r ON r.tenant_id = ? AND r.namespace = \
+         w.value ->> 0 AND r.user_id = w.value ->> 1 AND r.key = w.value ->> 2",
         binds(|binds| {
             let wanted: Vec<_> = keys.iter().map(|of| (&of.namespace, &of.user, &of.key)).collect();
             binds.json(&wanted).add(tenant);
@@ -106,9 +106,9 @@ pub(super) async fn by_slot(
     }
     let rows: Vec<(SlotOf, FactId)> = all(
         connection,
-        "SELECT w.key, f.id FROM json_each(?) w CROSS JOIN facts f ON f.tenant_id = ? \
-         AND f.namespace = w.value ->> 0 AND f.user_id = w.value ->> 1 AND f.subject = w.value ->> 2 \
-         AND f.slot = w.value ->> 3 AND f.status = 'current' AND f.slot <> '' ORDER BY f.id",
+        "SELECT w.key, f.id FROM json_each(?) w CROSS JOIN facts f ON f.tenant_id = ? AND f.namespace = \
+         w.value ->> 0 AND f.user_id = w.value ->> 1 AND f.subject = w.value ->> 2 AND f.slot = w.value ->> \
+         3 AND f.status = 'current' AND f.slot <> '' ORDER BY f.id",
         binds(|binds| {
             let wanted: Vec<_> =
                 slots.iter().map(|of| (&of.namespace, &of.user, &of.subject, &of.slot)).collect();
@@ -138,9 +138,9 @@ pub(super) async fn by_turn(
     }
     let found = all(
         connection,
-        "SELECT w.key, m.id FROM json_each(?) w CROSS JOIN messages m ON m.tenant_id = ? \
-         AND m.session_id = w.value ->> 0 AND m.turn_id = w.value ->> 2 AND m.turn_id <> '' \
-         AND m.role = w.value ->> 1 ORDER BY m.seq DESC",
+        "SELECT w.key, m.id FROM json_each(?) w CROSS JOIN messages m ON m.tenant_id = ? AND m.session_id = \
+         w.value ->> 0 AND m.turn_id = w.value ->> 2 AND m.turn_id <> '' AND m.role = w.value ->> 1 ORDER \
+         BY m.seq DESC",
         binds(|binds| {
             let wanted: Vec<_> = turns.iter().map(|of| (&of.session, of.role, &of.turn_id)).collect();
             binds.json(&wanted).add(tenant);
@@ -195,8 +195,8 @@ pub(super) async fn last_messages(
     }
     let found = all(
         connection,
-        "SELECT (SELECT m.id FROM messages m WHERE m.tenant_id = ? AND m.session_id = w.value \
-         ORDER BY m.seq DESC LIMIT 1) FROM json_each(?) w",
+        "SELECT (SELECT m.id FROM messages m WHERE m.tenant_id = ? AND m.session_id = w.value ORDER BY \
+         m.seq DESC LIMIT 1) FROM json_each(?) w",
         binds(|binds| {
             binds.add(tenant).json(&sessions);
         }),

@@ -7,6 +7,7 @@
 
 mod batch;
 mod check;
+mod clean;
 mod commit;
 mod connection;
 mod erase;
@@ -22,6 +23,7 @@ mod puts;
 mod read;
 mod rows;
 mod sql;
+mod values;
 mod writer;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -38,7 +40,7 @@ use tokio::sync::Mutex;
 
 use self::{
     connection::{Pool, Readers},
-    rows::Binds,
+    values::Binds,
     writer::{Target, Writer},
 };
 use super::{

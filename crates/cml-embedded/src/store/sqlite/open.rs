@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 
 use super::{
     connection::options,
-    error::{config, failed, is_busy, not_ours, open_failed},
+    error::{config, failed, is_busy, is_damaged, not_ours, open_failed},
     generations::bind_model,
     sql::{binds, run, run_plain},
 };
@@ -84,6 +84,7 @@ async fn probe(path: &Path) -> Result<()> {
         .disable_statement_logging();
     let mut connection = match options.connect().await {
         Ok(connection) => connection,
+        Err(error) if is_damaged(&error) => return Ok(()),
         Err(error) => return Err(open_failed(path, error)),
     };
     let found = application_id(&mut connection).await;
@@ -91,6 +92,9 @@ async fn probe(path: &Path) -> Result<()> {
     match found {
         Ok(APPLICATION_ID) => Ok(()),
         Ok(_) => Err(not_ours(path)),
+        // Without its log, a file whose writer was killed while it moved pages over looks damaged. The
+        // opening that follows reads both.
+        Err(error) if is_damaged(&error) => Ok(()),
         Err(error) => Err(open_failed(path, error)),
     }
 }
@@ -150,8 +154,8 @@ async fn apply(connection: &mut SqliteConnection, path: &Path, model: &Embedding
 
 /// The schema's version, 0 in an empty database.
 async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<usize> {
-    let sql = "SELECT (SELECT user_version FROM pragma_user_version), \
-         (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)";
+    let sql = "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM \
+         pragma_application_id), (SELECT count(*) FROM sqlite_schema)";
     let found: (i64, i64, i64) =
         sqlx::query_as(sql).fetch_one(connection).await.map_err(|error| open_failed(path, error))?;
     match found {

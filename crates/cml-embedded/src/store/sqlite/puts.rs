@@ -9,7 +9,8 @@ use cml_core::{
 use super::{
     batch::{Conflict, Put},
     numbers::Numbers,
-    rows::{self, Binds, bytes_of},
+    rows::{self, bytes_of},
+    values::Binds,
 };
 use crate::store::{Changed, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, View};
 

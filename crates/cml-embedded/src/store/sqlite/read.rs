@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::{
     error::malformed,
     lookup,
-    rows::{self, Columns, FACT, MESSAGE, RECORD, SESSION},
+    rows::{self, FACT, MESSAGE, RECORD, SESSION},
     sql::{Sql, all, binds, first},
+    values::Columns,
 };
 use crate::store::{Changed, Observed, Select, Tail, Wanted};
 
@@ -128,9 +129,9 @@ async fn memory_sizes(
         return Ok(HashMap::new());
     }
     let mut sql = Sql::new(
-        "SELECT m.id, (SELECT count(*) FROM records r JOIN records c ON c.tenant_id = r.tenant_id \
-         AND c.message_id = r.message_id WHERE r.tenant_id = m.tenant_id AND r.id = m.memory_id) \
-         FROM messages m WHERE m.tenant_id = ?",
+        "SELECT m.id, (SELECT count(*) FROM records r JOIN records c ON c.tenant_id = r.tenant_id AND \
+         c.message_id = r.message_id WHERE r.tenant_id = m.tenant_id AND r.id = m.memory_id) FROM messages \
+         m WHERE m.tenant_id = ?",
     );
     sql.bind(tenant).in_ids(" AND m.id", messages.iter().map(MessageId::as_uuid));
     let (text, binds) = sql.into_parts();
@@ -147,8 +148,8 @@ pub(super) async fn changes(
     // One statement, so that a list that is cut meanwhile cannot look complete.
     let rows = all(
         connection,
-        "SELECT t.last_seq, t.kept_from, c.seq, c.kind, c.id FROM tenants t \
-         LEFT JOIN changes c ON c.tenant_id = t.tenant_id AND c.seq > ? WHERE t.tenant_id = ? ORDER BY c.seq LIMIT ?",
+        "SELECT t.last_seq, t.kept_from, c.seq, c.kind, c.id FROM tenants t LEFT JOIN changes c ON \
+         c.tenant_id = t.tenant_id AND c.seq > ? WHERE t.tenant_id = ? ORDER BY c.seq LIMIT ?",
         binds(|binds| {
             binds.add(seq.cast_signed()).add(tenant).add(i64::try_from(limit).unwrap_or(i64::MAX));
         }),

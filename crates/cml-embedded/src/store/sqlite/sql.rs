@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     error::failed,
-    rows::{Binds, Columns},
+    values::{Binds, Columns},
 };
 use crate::store::Select;
 

@@ -3,16 +3,16 @@
 use std::{fmt, time::Duration};
 
 use cml_core::{Error, Result, provider::EmbeddingModel};
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    clean,
     commit::{Frame, apply},
     connection::{Shared, lock},
-    error::{closed, failed},
+    error::closed,
     generations,
-    rows::Binds,
-    sql::{first, run_plain},
+    sql::run_plain,
 };
 use crate::store::{ChangeSet, ModelId, Outcome};
 
@@ -20,8 +20,8 @@ use crate::store::{ChangeSet, ModelId, Outcome};
 const GROUP: usize = 64;
 /// Change sets that may wait for the writer before callers wait to hand theirs over.
 const QUEUE: usize = 256;
-/// Longest wait for readers of pages that the log still holds after a removal.
-const READERS_PATIENCE: Duration = Duration::from_secs(1);
+/// Without a change set for this long, the writer clears what removals left in the file.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// What the writer is asked for.
 enum Command {
@@ -85,17 +85,32 @@ impl Writer {
 }
 
 async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
-    let mut cleaning = false;
+    let mut state = target.state().await;
     let mut stopped = Vec::new();
     let mut waiting = Vec::with_capacity(GROUP);
-    while queue.recv_many(&mut waiting, GROUP).await > 0 {
-        let mut group = Vec::with_capacity(waiting.len());
+    loop {
+        let receive = queue.recv_many(&mut waiting, GROUP);
+        let received = if state.remains {
+            match tokio::time::timeout(IDLE, receive).await {
+                Ok(received) => received,
+                Err(_idle) => {
+                    target.rewrite_small(&mut state).await;
+                    continue;
+                }
+            }
+        } else {
+            receive.await
+        };
+        if received == 0 {
+            break;
+        }
+        let mut group = Vec::with_capacity(received);
         for command in waiting.drain(..) {
             match command {
                 Command::Commit(changes, answer) => group.push((changes, answer)),
                 other => {
                     // In the order of arrival: a generation sees what was committed before.
-                    target.commit(std::mem::take(&mut group), &mut cleaning).await;
+                    target.commit(std::mem::take(&mut group), &mut state).await;
                     match other {
                         Command::Open(model, answer) => {
                             drop(answer.send(target.open_generation(&model).await))
@@ -112,7 +127,10 @@ async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
                 }
             }
         }
-        target.commit(group, &mut cleaning).await;
+        target.commit(group, &mut state).await;
+    }
+    if state.remains {
+        target.rewrite_small(&mut state).await;
     }
     target.end().await;
     for answer in stopped {
@@ -122,9 +140,19 @@ async fn work(mut target: Target, mut queue: mpsc::Receiver<Command>) {
 }
 
 impl Target {
+    /// What earlier removals left to do.
+    async fn state(&mut self) -> Cleaning {
+        match self {
+            Self::File(connection, _) => {
+                Cleaning { logged: false, remains: clean::remains(connection).await }
+            }
+            Self::Memory(_) => Cleaning::default(),
+        }
+    }
+
     /// Commits the change sets together and answers each. Those that removed rows are answered when
-    /// what they removed is out of the file and its log.
-    async fn commit(&mut self, group: Vec<Waiting>, cleaning: &mut bool) {
+    /// what they removed is out of the log, and after an erasure out of every gap in the file.
+    async fn commit(&mut self, group: Vec<Waiting>, state: &mut Cleaning) {
         if group.is_empty() {
             return;
         }
@@ -138,36 +166,39 @@ impl Target {
         };
         let outcomes = outcomes.unwrap_or_else(|error| sets.iter().map(|_| Err(again(&error))).collect());
         let mut removing = Vec::new();
-        for (outcome, answer) in outcomes.into_iter().zip(answers) {
+        let mut erased = false;
+        for ((outcome, answer), changes) in outcomes.into_iter().zip(answers).zip(&sets) {
             match &outcome {
                 Ok(Outcome::Committed(committed)) if !committed.removed.is_empty() => {
-                    removing.push((outcome, answer))
+                    erased |= changes.erase.is_some();
+                    removing.push((outcome, answer));
                 }
                 _ => drop(answer.send(outcome)),
             }
         }
-        if *cleaning || !removing.is_empty() {
-            *cleaning = !self.clean(!removing.is_empty()).await;
+        if let Self::File(connection, busy_timeout) = self {
+            state.remains |= !removing.is_empty();
+            if erased {
+                state.remains = !clean::rewrite(connection).await;
+            }
+            if state.logged || !removing.is_empty() {
+                let patient = !removing.is_empty();
+                state.logged = !clean::empty_log(connection, patient, *busy_timeout).await;
+            }
         }
         for (outcome, answer) in removing {
             drop(answer.send(outcome));
         }
     }
 
-    /// Moves the log into the file and empties it, so that removed rows are in neither; the freed pages
-    /// were overwritten. Says whether it succeeded: readers of an older state may prevent it, then it is
-    /// tried again after the next commit.
-    async fn clean(&mut self, patient: bool) -> bool {
-        let Self::File(connection, busy_timeout) = self else { return true };
-        let patience = if patient { READERS_PATIENCE.min(*busy_timeout) } else { Duration::ZERO };
-        let emptied = truncate(connection, patience).await;
-        if let Err(error) = set_busy_timeout(connection, *busy_timeout).await {
-            tracing::warn!(%error, "the busy timeout could not be set back");
+    /// Rewrites a file that is small enough for that to go unnoticed.
+    async fn rewrite_small(&mut self, state: &mut Cleaning) {
+        let Self::File(connection, busy_timeout) = self else { return };
+        if clean::is_small(connection).await && clean::rewrite(connection).await {
+            state.logged = !clean::empty_log(connection, true, *busy_timeout).await;
         }
-        emptied.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the log could not be emptied");
-            false
-        })
+        // A larger file, or one that could not be rewritten, waits for the next erasure or opening.
+        state.remains = false;
     }
 
     async fn open_generation(&mut self, model: &EmbeddingModel) -> Result<ModelId> {
@@ -197,6 +228,15 @@ impl Target {
             tracing::warn!(%error, "the database could not be closed in order");
         }
     }
+}
+
+/// What removals left to do in the file.
+#[derive(Default)]
+struct Cleaning {
+    /// The log still holds removed rows.
+    logged: bool,
+    /// Gaps in the pages of the file may.
+    remains: bool,
 }
 
 type Waiting = (Box<ChangeSet>, oneshot::Sender<Result<Outcome>>);
@@ -239,20 +279,6 @@ async fn each(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Res
     }
     run_plain(connection, "COMMIT").await?;
     Ok(outcomes)
-}
-
-async fn truncate(connection: &mut SqliteConnection, patience: Duration) -> Result<bool> {
-    set_busy_timeout(connection, patience).await?;
-    let busy: Option<i64> =
-        first(connection, "PRAGMA wal_checkpoint(TRUNCATE)", Binds::default(), |columns| columns.get())
-            .await?;
-    Ok(busy == Some(0))
-}
-
-async fn set_busy_timeout(connection: &mut SqliteConnection, timeout: Duration) -> Result<()> {
-    let sql = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map_err(failed)?;
-    Ok(())
 }
 
 /// The error that one caller of several gets.

@@ -346,3 +346,40 @@ CREATE TABLE tombstones (
     digest BLOB NOT NULL,
     PRIMARY KEY (tenant_id, digest)
 ) WITHOUT ROWID;
+
+-- What the planner is to expect: many rows of few tenants. Without these numbers it takes the equality
+-- on `tenant_id`, with which every key begins, for selective, and starts a join with the whole tenant.
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('sessions', 'sessions_id', '10000 10000 1'),
+    ('messages', 'messages_id', '1000000 1000000 1'),
+    ('messages', 'messages_seq', '1000000 1000000 100 1'),
+    ('messages', 'messages_turn', '1000000 1000000 100 2'),
+    ('records', 'records_id', '1000000 1000000 1'),
+    ('records', 'records_message', '1000000 1000000 2 1'),
+    ('records', 'records_written', '1000000 1000000 10 1'),
+    ('records', 'records_dedup', '1000000 1000000 2 1'),
+    ('records', 'records_key', '1000000 1000000 100000 10000 1'),
+    ('records', 'records_supersedes', '10000 10000 2'),
+    ('records', 'records_superseded', '10000 10000 2'),
+    ('record_versions', 'record_versions_id', '100000 100000 2 1'),
+    ('terms', 'terms_id', '1000000 1000000 1'),
+    ('embeddings', 'embeddings_id', '1000000 1000000 1000000 1000000 1'),
+    ('facts', 'facts_id', '100000 100000 1'),
+    ('facts', 'facts_slot', '100000 100000 10000 1000 100 2'),
+    ('facts', 'facts_supersedes', '10000 10000 2'),
+    ('facts', 'facts_superseded', '10000 10000 2'),
+    ('fact_versions', 'fact_versions_id', '10000 10000 2 1 1'),
+    ('fact_evidence', 'fact_evidence_target', '100000 100000 2'),
+    ('mentions', 'mentions_memory', '1000000 1000000 3'),
+    ('jobs', 'jobs_id', '1000 1000 1'),
+    ('idempotency', 'idempotency_key', '100000 100000 1'),
+    ('idempotency', 'idempotency_expiry', '100000 100000 2'),
+    ('fact_evidence', 'fact_evidence', '100000 100000 2 2 1'),
+    ('entities', 'entities', '100000 100000 1'),
+    ('mentions', 'mentions', '1000000 1000000 10 1'),
+    ('edges', 'edges', '100000 100000 5 2 1'),
+    ('changes', 'changes', '200000 200000 1'),
+    ('events', 'events', '1000000 1000000 2 1'),
+    ('tombstones', 'tombstones', '100000 100000 1');
+ANALYZE sqlite_schema;
