@@ -131,7 +131,7 @@ pub(super) async fn records(
     removal
         .with_tenant(
             "INSERT INTO temp.gone SELECT 'turn', t.id FROM temp.gone g JOIN terms t ON t.tenant_id = ? AND \
-         t.id = g.id WHERE g.kind = 'message'",
+             t.id = g.id WHERE g.kind = 'message'",
         )
         .await?;
     removal.cascade().await?;

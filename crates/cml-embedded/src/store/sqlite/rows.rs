@@ -20,20 +20,20 @@ pub(super) const RECORD: &str = "tenant_id, id, namespace, user_id, agent_id, se
      source, role, speaker, message_id, chunk_index, content_hash, version, supersedes_id, superseded_by_id";
 /// Columns of `messages`.
 pub(super) const MESSAGE: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, seq, role, \
-speaker, text, metadata, said_at, turn_id, memory_id";
+     speaker, text, metadata, said_at, turn_id, memory_id";
 /// Columns of `terms`.
 pub(super) const TURN: &str =
     "id, namespace, user_id, agent_id, session_id, seq, role, speaker, said_at, terms, length, flags";
 /// Columns of `facts`.
 pub(super) const FACT: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, subject, predicate, \
-value, category, slot, situations, confidence, source, status, valid_from, valid_to, recorded_at, version, \
-supersedes_id, superseded_by_id";
+     value, category, slot, situations, confidence, source, status, valid_from, valid_to, recorded_at, version, \
+     supersedes_id, superseded_by_id";
 /// Columns of `sessions`.
 pub(super) const SESSION: &str = "session_id, tenant_id, namespace, user_id, agent_id, name, kind, \
-participants, metadata, created_at, expires_at";
+     participants, metadata, created_at, expires_at";
 /// Columns of `events`.
 pub(super) const EVENT: &str = "id, tenant_id, namespace, user_id, agent_id, session_id, event_type, \
-operation, payload, memory_ids, created_at";
+     operation, payload, memory_ids, created_at";
 
 pub(super) fn bytes_of(vector: &[f16]) -> Vec<u8> {
     vector.iter().flat_map(|half| half.to_le_bytes()).collect()
