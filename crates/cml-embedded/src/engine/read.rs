@@ -27,7 +27,7 @@ use crate::{
     embed::StaticModel,
     extract::Extractor,
     search::{
-        CANDIDATES, DEFAULT_FLOOR, Hit, IndexedRecord, QUOTATION, QueryContext, QueryPlan, STRONG,
+        CANDIDATES, DEFAULT_FLOOR, Hit, IndexedRecord, Profile, QUOTATION, QueryContext, QueryPlan, STRONG,
         SearchRequest, SoftLexicon,
     },
 };
@@ -39,8 +39,15 @@ const ASKED_SLOT: f64 = 1.0;
 /// Relevance of a memory whose current fact fills the slot that the query asks for: it is an answer.
 const ANSWERS: f64 = 0.8;
 
-/// Added to the score of a constraint that bears on the situation of the query.
-const APPLIES: f64 = 0.3;
+/// Added to the score of a constraint that bears on the situation of the query. That it is returned does
+/// not depend on its rank: where people talk about each other it only breaks ties, a request to an
+/// assistant or an order is to be carried out within it.
+const fn applies(profile: Profile) -> f64 {
+    match profile {
+        Profile::Chat | Profile::Keywords => 0.3,
+        _ => 0.05,
+    }
+}
 
 /// Most items that are returned where none is strong: a query that memory cannot answer gets a hint,
 /// not a page. A read that names its own least relevance gets all.
@@ -329,7 +336,7 @@ impl Question {
             .answers
             .iter()
             .map(|id| (*id, ASKED_SLOT))
-            .chain(found.applied.iter().map(|id| (*id, APPLIES)))
+            .chain(found.applied.iter().map(|id| (*id, applies(plan.profile))))
             .collect();
         let filter = Filter::new(self);
         let result = recall.index.search(&SearchRequest {

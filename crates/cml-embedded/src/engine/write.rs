@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use cml_core::{
     MemoryId, MessageId, Result, Scope, Score,
-    memory::{EventType, MemoryRecord, MemoryStatus, MemoryType, Message, Metadata, OperationType, Session},
+    memory::{
+        EventType, MemoryRecord, MemoryStatus, MemoryType, Message, Metadata, OperationType, Role, Session,
+    },
     ops::{WriteOutcome, WriteRequest, WriteResponse},
 };
 
@@ -546,36 +548,47 @@ pub(super) fn session_header(scope: &Scope, session: &str, now: DateTime<Utc>) -
 
 /// The turn of a text's records, as search sees it.
 pub(super) fn turn_row(record: &MemoryRecord, content: &Content) -> Option<TurnRow> {
-    let (terms, length, flags) = content.analysis.as_ref()?.to_columns();
     Some(TurnRow {
         id: record.message_id,
         namespace: record.namespace.clone(),
         user: record.user_id.clone(),
         agent: record.agent_id.clone(),
         session: record.session_id.clone(),
-        seq: 0,
         role: record.role,
         speaker: record.speaker.clone(),
         said_at: record.timestamp,
-        terms,
-        length: u32::try_from(length).unwrap_or(u32::MAX),
-        flags: u32::try_from(flags).unwrap_or(0),
+        ..analysed(content)?
     })
 }
 
 /// The turn of a message that became no memory of its own.
 fn message_turn(message: &Message, content: &Content) -> Option<TurnRow> {
-    let (terms, length, flags) = content.analysis.as_ref()?.to_columns();
     Some(TurnRow {
         id: message.id,
         namespace: message.namespace.clone(),
         user: message.user_id.clone(),
         agent: message.agent_id.clone(),
         session: message.session_id.clone(),
-        seq: 0,
         role: message.role,
         speaker: message.speaker.clone(),
         said_at: message.said_at,
+        ..analysed(content)?
+    })
+}
+
+/// The words of a text in a turn that is nowhere yet; the store numbers it.
+fn analysed(content: &Content) -> Option<TurnRow> {
+    let (terms, length, flags) = content.analysis.as_ref()?.to_columns();
+    Some(TurnRow {
+        id: MessageId::new(),
+        namespace: String::new(),
+        user: String::new(),
+        agent: String::new(),
+        session: String::new(),
+        seq: 0,
+        role: Role::User,
+        speaker: String::new(),
+        said_at: DateTime::UNIX_EPOCH,
         terms,
         length: u32::try_from(length).unwrap_or(u32::MAX),
         flags: u32::try_from(flags).unwrap_or(0),

@@ -4,6 +4,8 @@
 //! preconditions hold, and answers questions by key, by page and by scope. Everything here acts
 //! inside one tenant but for [`Store::tenants`] and the generations of the embedding model.
 
+#![expect(clippy::exhaustive_enums, reason = "a store must know every case")]
+
 #[cfg(feature = "lite")]
 pub mod sqlite;
 
