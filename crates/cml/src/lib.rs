@@ -56,6 +56,11 @@ pub use cml_embedded as embedded;
 struct Readme;
 
 /// So are those of the tour.
-#[cfg(all(doctest, feature = "embedded-lite"))]
+#[cfg(all(doctest, feature = "embedded-lite", feature = "blocking"))]
 #[doc = include_str!("../../../docs/getting-started.md")]
 struct GettingStarted;
+
+/// And those of the configuration.
+#[cfg(all(doctest, feature = "embedded-lite"))]
+#[doc = include_str!("../../../docs/configuration.md")]
+struct Configuration;

@@ -73,11 +73,20 @@ impl Readers {
         }
     }
 
-    pub(super) fn close(&self) {
-        if let Self::Pool(pool) = self {
-            pool.permits.close();
-            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Waits for the reads that run and closes their connections: the writer's is the last one, which
+    /// moves the log into the file.
+    pub(super) async fn close(&self) -> Result<()> {
+        let Self::Pool(pool) = self else { return Ok(()) };
+        let all = u32::try_from(READERS).unwrap_or(u32::MAX);
+        // An error says that it was closed before.
+        let Ok(permits) = pool.permits.acquire_many(all).await else { return Ok(()) };
+        pool.permits.close();
+        let idle = std::mem::take(&mut *pool.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for connection in idle {
+            sqlx::Connection::close(connection).await.map_err(failed)?;
         }
+        drop(permits);
+        Ok(())
     }
 }
 

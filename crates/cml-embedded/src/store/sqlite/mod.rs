@@ -251,8 +251,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> Result<()> {
-        self.readers.close();
+        let closed = self.readers.close().await;
         self.writer.stop().await;
-        Ok(())
+        closed
     }
 }
