@@ -279,7 +279,7 @@ fn acknowledged_until_killed(
 ) -> TestResult<HashMap<MemoryId, String>> {
     let mut victim = Process::start("victim", file, run)?;
     let mut said = Vec::new();
-    let life = if run % EARLY == 0 {
+    let life = if run.is_multiple_of(EARLY) {
         EARLY_LIFE
     } else {
         victim.expect("open")?;
