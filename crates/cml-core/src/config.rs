@@ -26,6 +26,20 @@ string_enum! {
     }
 }
 
+impl Mode {
+    /// `Unsupported`: this mode is not compiled in; the suggestion names the cargo feature.
+    #[must_use]
+    pub fn not_compiled(self) -> Error {
+        let feature = match self {
+            Self::Http => "http",
+            Self::Lite => "embedded-lite",
+            Self::Standard => "embedded-standard",
+            Self::Full => "embedded-full",
+        };
+        Error::unsupported(&format!("mode {self}"), format!("enable the cargo feature `{feature}`"))
+    }
+}
+
 string_enum! {
     /// What makes vectors in the embedded modes.
     pub enum EmbeddingProvider("embedding.provider") {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cml_core::{
     Config, Error, Progress, Result,
-    config::{EmbeddingConfig, EmbeddingProvider, Mode},
+    config::{EmbeddingConfig, EmbeddingProvider},
     provider::{Embedder, TokenCounter},
 };
 
@@ -127,9 +127,11 @@ async fn onnx(_config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>> {
 
 #[cfg(feature = "lite")]
 async fn open_store(config: &Config, embedder: &dyn Embedder) -> Result<(Arc<dyn Store>, &'static str)> {
+    use cml_core::config::Mode;
+
     use crate::store::sqlite::{SqliteOptions, SqliteStore};
     if config.mode != Mode::Lite {
-        return Err(not_compiled(config.mode));
+        return Err(config.mode.not_compiled());
     }
     let options = SqliteOptions {
         path: config.db_path.clone(),
@@ -141,15 +143,5 @@ async fn open_store(config: &Config, embedder: &dyn Embedder) -> Result<(Arc<dyn
 
 #[cfg(not(feature = "lite"))]
 async fn open_store(config: &Config, _embedder: &dyn Embedder) -> Result<(Arc<dyn Store>, &'static str)> {
-    Err(not_compiled(config.mode))
-}
-
-fn not_compiled(mode: Mode) -> Error {
-    let feature = match mode {
-        Mode::Lite => "embedded-lite",
-        Mode::Standard => "embedded-standard",
-        Mode::Full => "embedded-full",
-        _ => "http",
-    };
-    Error::unsupported(&format!("mode {mode}"), format!("enable the cargo feature `{feature}`"))
+    Err(config.mode.not_compiled())
 }

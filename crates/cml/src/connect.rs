@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cml_core::{
-    Config, Error, MemoryBackend, Progress, Result,
+    Config, MemoryBackend, Progress, Result,
     config::Mode,
     provider::{Embedder, TokenCounter},
 };
@@ -49,11 +49,5 @@ async fn lite(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
 }
 
 fn not_compiled(mode: Mode, _parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
-    let feature = match mode {
-        Mode::Lite => "embedded-lite",
-        Mode::Standard => "embedded-standard",
-        Mode::Full => "embedded-full",
-        _ => "http",
-    };
-    Err(Error::unsupported(&format!("mode {mode}"), format!("enable the cargo feature `{feature}`")))
+    Err(mode.not_compiled())
 }

@@ -71,10 +71,10 @@ impl Engine {
             let last = rows.len() < wanted;
             for record in rows {
                 if page.items.len() == request.limit {
-                    page.next_cursor = page.items.last().map(|record| cursor(&page_key(record, &request)));
+                    page.next_cursor = page.items.last().map(|record| cursor(&PageKey::of(record, &request)));
                     return Ok(page);
                 }
-                after = Some(page_key(&record, &request));
+                after = Some(PageKey::of(&record, &request));
                 if request.filter.as_ref().is_none_or(|filter| filter.matches(&record.metadata)) {
                     page.items.push(record);
                 }
@@ -84,23 +84,6 @@ impl Engine {
             }
         }
     }
-}
-
-fn page_key(record: &MemoryRecord, request: &ListRequest) -> PageKey {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "microseconds since 1970 stay below 2^53 until the year 2255"
-    )]
-    let (number, text) = match request.order_by {
-        OrderBy::Timestamp => (record.timestamp.timestamp_micros() as f64, ""),
-        OrderBy::Confidence => (record.confidence.get(), ""),
-        OrderBy::Importance => (record.importance.get(), ""),
-        OrderBy::AccessCount => (record.access_count as f64, ""),
-        OrderBy::Type => (0.0, record.memory_type.as_str()),
-        OrderBy::Status => (0.0, record.status.as_str()),
-        _ => (record.written_at.timestamp_micros() as f64, ""),
-    };
-    PageKey { order_by: request.order_by, order: request.order, number, text: text.to_owned(), id: record.id }
 }
 
 /// A page key as it travels: compact JSON in hexadecimal, opaque to callers.

@@ -514,6 +514,33 @@ pub struct PageKey {
     pub id: MemoryId,
 }
 
+impl PageKey {
+    /// Where a page in the order of `request` ends whose last record is `record`.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds since 1970 stay below 2^53 until the year 2255"
+    )]
+    pub fn of(record: &MemoryRecord, request: &ListRequest) -> Self {
+        let (number, text) = match request.order_by {
+            OrderBy::Timestamp => (record.timestamp.timestamp_micros() as f64, ""),
+            OrderBy::Confidence => (record.confidence.get(), ""),
+            OrderBy::Importance => (record.importance.get(), ""),
+            OrderBy::AccessCount => (record.access_count as f64, ""),
+            OrderBy::Type => (0.0, record.memory_type.as_str()),
+            OrderBy::Status => (0.0, record.status.as_str()),
+            _ => (record.written_at.timestamp_micros() as f64, ""),
+        };
+        Self {
+            order_by: request.order_by,
+            order: request.order,
+            number,
+            text: text.to_owned(),
+            id: record.id,
+        }
+    }
+}
+
 /// What is about to be removed.
 #[derive(Debug, Clone)]
 pub enum Removal {

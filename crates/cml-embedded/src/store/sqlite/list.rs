@@ -39,7 +39,7 @@ pub(super) async fn records(
         let rows = page(connection, scope, request, after.as_ref(), SEARCHED).await?;
         let Some(last) = rows.last() else { break };
         let complete = rows.len() < SEARCHED;
-        after = Some(page_key(request, last));
+        after = Some(PageKey::of(last, request));
         found.extend(rows.into_iter().filter(|record| record.text.to_lowercase().contains(&needle)));
         if complete {
             break;
@@ -110,20 +110,6 @@ fn column(order_by: OrderBy) -> &'static str {
         OrderBy::Status => "status",
         _ => "written_at",
     }
-}
-
-/// Where a page that ends with `record` ended.
-fn page_key(request: &ListRequest, record: &MemoryRecord) -> PageKey {
-    let (number, text) = match request.order_by {
-        OrderBy::Timestamp => (record.timestamp.timestamp_micros() as f64, ""),
-        OrderBy::Confidence => (record.confidence.get(), ""),
-        OrderBy::Importance => (record.importance.get(), ""),
-        OrderBy::AccessCount => (record.access_count as f64, ""),
-        OrderBy::Type => (0.0, record.memory_type.as_str()),
-        OrderBy::Status => (0.0, record.status.as_str()),
-        _ => (record.written_at.timestamp_micros() as f64, ""),
-    };
-    PageKey { order_by: request.order_by, order: request.order, number, text: text.to_owned(), id: record.id }
 }
 
 /// Facts that the scope sees. With `as_of` those whose validity holds the instant, but for retracted
