@@ -265,14 +265,21 @@ pub trait Admin: Send + Sync {
 /// Export and import in the portable format.
 #[async_trait]
 pub trait Transfer: Send + Sync {
-    /// The scope's rows up to one moment, in the order of [`ExportLine`].
+    /// The scope's rows in the order of [`ExportLine`]: the header first, no trailer. The export is
+    /// complete when the stream ends without an error.
     async fn export(
         &self,
         scope: &Scope,
         options: ExportOptions,
     ) -> Result<BoxStream<'static, Result<ExportLine>>>;
 
-    /// Puts rows into the scope's tenant. Idempotent by id: the higher version wins, ties skip.
+    /// Puts rows into the scope's tenant, whatever tenant they come from. Nothing is stored before the
+    /// stream ended without an error. Idempotent by id: the higher version wins, ties skip; so a run
+    /// that was cut off is finished by running it again. What was erased since does not come back. Rows
+    /// of a foreign `origin` are written as new texts.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the line of a broken export.
     async fn import(
         &self,
         scope: &Scope,

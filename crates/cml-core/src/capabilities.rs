@@ -58,6 +58,7 @@ string_enum! {
 
 /// What a backend is and can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Capabilities {
     /// What kind of backend it is: `embedded`, `http`.

@@ -4,7 +4,7 @@
 //! the default. Every option stands once in [`OPTIONS`], with its key, its variable, its default and
 //! what it allows.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use crate::{
     Error, ErrorKind, Result,
@@ -105,6 +105,30 @@ pub struct Config {
     pub embedding: EmbeddingConfig,
     /// How the engine treats text.
     pub engine: EngineConfig,
+    /// How `cml serve` answers.
+    pub server: ServerConfig,
+}
+
+/// How `cml serve` answers. The keys that it accepts are those of [`HttpConfig`] and of `keys_file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Address and port to listen on; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// File with further keys, stored hashed.
+    pub keys_file: Option<PathBuf>,
+    /// Requests that one key may make in a minute; 0 for no limit.
+    pub rate_limit_rpm: u32,
+    /// Largest body of a request but for an import, in bytes.
+    pub max_body_bytes: usize,
+    /// Requests that are worked on at the same time; more wait.
+    pub max_concurrent: usize,
+    /// Longest time of one request but for exports, imports and streams.
+    pub request_timeout: Duration,
+    /// Web origins that browsers may call from; none when empty.
+    pub cors_origins: Vec<String>,
+    /// Whether `POST /dashboard/database/reset` may empty the store.
+    pub allow_reset: bool,
 }
 
 /// The server in mode `http`.
@@ -185,6 +209,16 @@ impl Default for Config {
                 chunk_tokens: 400,
                 min_relevance: None,
                 index_memory_mb: 1024,
+            },
+            server: ServerConfig {
+                listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+                keys_file: None,
+                rate_limit_rpm: 0,
+                max_body_bytes: 32 << 20,
+                max_concurrent: 256,
+                request_timeout: Duration::from_secs(30),
+                cors_origins: Vec::new(),
+                allow_reset: false,
             },
         }
     }
@@ -271,6 +305,22 @@ options! {
         |config, text| config.engine.min_relevance = Some(share(text)?);
     "engine.index_memory_mb", "CML_INDEX_MEMORY_MB", "1024", "Memory for search indexes, in MiB, 1 to 1048576.",
         |config, text| config.engine.index_memory_mb = whole(text, 1, 1_048_576)? as usize;
+    "server.listen", "CML_LISTEN", "127.0.0.1:8000", "Address and port that `cml serve` listens on; port 0 picks a free one.",
+        |config, text| config.server.listen = address(text)?;
+    "server.keys_file", "CML_KEYS_FILE", "", "File with further keys of the server, stored hashed.",
+        |config, text| config.server.keys_file = Some(PathBuf::from(text));
+    "server.rate_limit_rpm", "CML_RATE_LIMIT_RPM", "0", "Requests that one key may make in a minute; 0 for no limit.",
+        |config, text| config.server.rate_limit_rpm = whole(text, 0, 10_000_000)? as u32;
+    "server.max_body_bytes", "CML_MAX_BODY_BYTES", "33554432", "Largest body of a request but for an import, in bytes, 1024 to 1073741824.",
+        |config, text| config.server.max_body_bytes = whole(text, 1024, 1 << 30)? as usize;
+    "server.max_concurrent", "CML_MAX_CONCURRENT", "256", "Requests that the server works on at the same time, 1 to 100000; more wait.",
+        |config, text| config.server.max_concurrent = whole(text, 1, 100_000)? as usize;
+    "server.request_timeout", "CML_REQUEST_TIMEOUT", "30", "Longest time that the server spends on a request but for exports, imports and streams, in seconds, more than 0.",
+        |config, text| config.server.request_timeout = seconds(text, f64::MIN_POSITIVE)?;
+    "server.cors_origins", "CML_CORS_ORIGINS", "", "Web origins that browsers may call the server from, separated by commas; none when absent.",
+        |config, text| config.server.cors_origins = text.split(',').map(url).collect::<Result<_, _>>()?;
+    "server.allow_reset", "CML_ALLOW_RESET", "false", "Whether POST /dashboard/database/reset may empty the store.",
+        |config, text| config.server.allow_reset = truth(text)?;
 }
 
 impl Config {
@@ -377,11 +427,16 @@ fn id(text: &str) -> Result<String, String> {
 }
 
 fn url(text: &str) -> Result<String, String> {
+    let text = text.trim();
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.trim_end_matches('/').to_owned()),
         _ => Err("must be an address such as http://localhost:8000".to_owned()),
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_no_address| "must be an address and port such as 127.0.0.1:8000".to_owned())
 }
 
 fn seconds(text: &str, least: f64) -> Result<Duration, String> {

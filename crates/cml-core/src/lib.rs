@@ -13,10 +13,12 @@ pub mod config;
 pub mod memory;
 pub mod ops;
 pub mod packet;
+pub mod portable;
 pub mod provider;
 pub mod scope;
 pub mod time;
 pub mod units;
+pub mod wire;
 
 pub use backend::{Admin, Facts, Maintenance, MemoryBackend, Progress, Sessions, Transfer};
 pub use capabilities::{Capabilities, Capability};

@@ -9,6 +9,7 @@ use crate::error::Result;
 
 /// Names an embedding model; a store remembers the one its vectors were made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmbeddingModel {
     /// Identifies the weights: two embedders with the same name give the same vectors.

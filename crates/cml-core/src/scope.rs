@@ -37,6 +37,7 @@ pub fn check_id(field: &str, id: &str, max: usize) -> Result<()> {
 /// to that data subject's rows and the rows without a user, a *session* to one conversation; the
 /// *agent* is stamped on writes and limits nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scope {
     #[serde(rename = "tenant_id")]
     tenant: String,
@@ -169,6 +170,7 @@ impl fmt::Display for Scope {
 
 /// Parts of a scope that a single request names itself, for example an item of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ScopeParts {
     /// Narrows to a namespace.
@@ -185,8 +187,21 @@ pub struct ScopeParts {
     pub session_id: Option<String>,
 }
 
+impl From<&Scope> for ScopeParts {
+    fn from(scope: &Scope) -> Self {
+        let some = |part: &str| Some(part.to_owned()).filter(|part| !part.is_empty());
+        Self {
+            namespace: some(scope.namespace()),
+            user_id: some(scope.user()),
+            agent_id: some(scope.agent()),
+            session_id: some(scope.session()),
+        }
+    }
+}
+
 /// Whose rows [`erase`](crate::MemoryBackend::erase) removes, inside the tenant of the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Subject {

@@ -51,6 +51,8 @@ macro_rules! string_enum {
             }
         }
 
+        $crate::string_enum_schema!($name, $($text),+);
+
         impl ::serde::Serialize for $name {
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> ::std::result::Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -64,4 +66,30 @@ macro_rules! string_enum {
             }
         }
     };
+}
+
+/// The JSON schema of a [`string_enum!`]; nothing without the feature `schema`.
+#[cfg(feature = "schema")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! string_enum_schema {
+    ($name:ident, $($text:literal),+) => {
+        impl ::schemars::JsonSchema for $name {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!({ "type": "string", "enum": [$($text),+] })
+            }
+        }
+    };
+}
+
+/// The JSON schema of a [`string_enum!`]; nothing without the feature `schema`.
+#[cfg(not(feature = "schema"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! string_enum_schema {
+    ($($tokens:tt)*) => {};
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 /// *salience* (how strongly it presents itself now), *confidence* (how sure we are that it is true)
 /// and *relevance* (how well it answers a query).
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Score(f64);
 
@@ -62,6 +63,7 @@ impl fmt::Display for Score {
 
 /// Share of strength that a memory loses per day in the exponential model, `>= 0`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct DecayRate(f64);
 
@@ -101,6 +103,7 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(Uuid);
 

@@ -8,6 +8,7 @@ use crate::{EventId, JobId, MemoryId, time};
 
 /// What happened to what, by which operation, when and why. Never holds memory text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Identity; sorts by time.
     pub id: EventId,
@@ -42,6 +43,7 @@ pub struct Event {
 
 /// A piece of durable background work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Job {
     /// Identity.
     pub id: JobId,

@@ -11,6 +11,7 @@ use crate::{FactId, MemoryId, MessageId, Score, time};
 /// A fact of one of the five constraint categories is a constraint: it applies to requests in its
 /// [`situations`](Self::situations) even when they do not resemble it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fact {
     /// Identity.
     pub id: FactId,
@@ -85,6 +86,7 @@ impl Fact {
 
 /// What a fact rests on: a memory, or a message of a session log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Evidence {

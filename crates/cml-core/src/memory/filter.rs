@@ -17,6 +17,7 @@ const MAX_DEPTH: usize = 16;
 /// JSON: `{"eq": {"field": "topic", "value": "billing"}}`, `{"in": {"field": "lang", "values": ["en", "pt"]}}`,
 /// `{"range": {"field": "year", "gte": 2024, "lt": 2026}}`, `{"and": [...]}`, `{"or": [...]}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MetadataFilter {
@@ -127,6 +128,18 @@ impl MetadataFilter {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Reads an optional filter: an object, or its JSON text as a query string holds it.
+pub(crate) fn optional<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<MetadataFilter>, D::Error> {
+    use serde::de::Error as _;
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Value::String(text)) => serde_json::from_str(&text).map(Some).map_err(D::Error::custom),
+        Some(value) => serde_json::from_value(value).map(Some).map_err(D::Error::custom),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod event;
 mod fact;
-mod filter;
+pub(crate) mod filter;
 mod kind;
 mod record;
 mod session;

@@ -15,6 +15,7 @@ pub type Metadata = Map<String, Value>;
 /// A text longer than the chunk size is several records with the same [`message_id`](Self::message_id)
 /// and rising [`chunk_index`](Self::chunk_index).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryRecord {
     /// Identity; made by the engine, sorts by time of writing.
     pub id: MemoryId,
@@ -106,6 +107,7 @@ pub struct MemoryRecord {
 
 /// A former state of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordVersion {
     /// The whole row as it was.
     pub record: MemoryRecord,
@@ -124,6 +126,7 @@ impl RecordVersion {
 
 /// A record with what was asked for beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryDetail {
     /// The record.
     #[serde(flatten)]
@@ -146,6 +149,7 @@ impl MemoryDetail {
 
 /// A memory as a read returns it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryItem {
     /// Identity of the record.
     pub id: MemoryId,

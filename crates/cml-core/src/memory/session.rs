@@ -8,6 +8,7 @@ use crate::{MemoryId, MessageId, time};
 
 /// Header of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
     /// The caller's or the engine's id of it.
     pub session_id: String,
@@ -44,6 +45,7 @@ pub struct Session {
 
 /// One message of a session log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Message {
     /// Identity.
     pub id: MessageId,

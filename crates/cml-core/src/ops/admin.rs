@@ -7,6 +7,7 @@ use crate::time;
 
 /// A tenant with what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TenantSummary {
     /// The tenant.
     pub tenant_id: String,

@@ -8,6 +8,7 @@ use crate::scope::Subject;
 
 /// Whose rows are removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EraseRequest {
     /// The subject, inside the tenant of the call.
@@ -24,6 +25,7 @@ impl EraseRequest {
 
 /// What was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EraseResponse {
     /// Rows removed, by table.
     pub counts: BTreeMap<String, u64>,

@@ -12,6 +12,7 @@ use crate::{
 
 /// Which facts to list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ListFacts {
     /// Only this category.
@@ -96,6 +97,7 @@ impl ListFacts {
 
 /// Facts, newest validity first.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FactList {
     /// The facts of this page.
     pub items: Vec<Fact>,

@@ -24,6 +24,7 @@ string_enum! {
 
 /// Which memories to forget, and how. Several selectors narrow each other; at least one is needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ForgetRequest {
     /// These memories; unknown and foreign ids are skipped.
@@ -133,6 +134,7 @@ impl ForgetRequest {
 
 /// What was forgotten.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForgetResponse {
     /// Whether the request was carried out.
     pub success: bool,

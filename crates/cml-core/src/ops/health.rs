@@ -21,6 +21,7 @@ string_enum! {
 
 /// A part of a backend: database, embedder, graph ...
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Component {
     /// Its name.
     pub name: String,
@@ -39,6 +40,7 @@ pub struct Component {
 
 /// Whether a backend works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
     /// `healthy`, `degraded` or `unhealthy`.
     pub status: String,

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::{Checks, setters};
 use crate::{
     MemoryId, Result,
-    memory::{MemoryRecord, MemoryStatus, MemoryType, MetadataFilter},
+    memory::{MemoryRecord, MemoryStatus, MemoryType, MetadataFilter, filter},
     string_enum, time,
 };
 
 /// Which state of a record is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum At {
@@ -26,6 +27,7 @@ pub enum At {
 
 /// A record to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct GetRequest {
     /// The memory.
@@ -96,6 +98,7 @@ string_enum! {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ListRequest {
     /// Only these types.
@@ -114,7 +117,7 @@ pub struct ListRequest {
     #[serde(default, deserialize_with = "time::optional", skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
     /// Only memories whose metadata satisfies this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filter::optional", skip_serializing_if = "Option::is_none")]
     pub filter: Option<MetadataFilter>,
     /// Only memories whose text holds this, letter case ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,6 +255,7 @@ impl ListRequest {
 
 /// A page of records.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListPage {
     /// The records, in the order asked for.
     pub items: Vec<MemoryRecord>,

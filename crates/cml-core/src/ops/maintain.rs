@@ -12,6 +12,7 @@ use crate::{
 
 /// Which events to list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ListEvents {
     /// Only what happened to this kind of thing.
@@ -74,6 +75,7 @@ impl ListEvents {
 
 /// Events, newest first.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventPage {
     /// The events of this page.
     pub items: Vec<Event>,
@@ -83,6 +85,7 @@ pub struct EventPage {
 
 /// Which jobs to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ListJobs {
     /// Only this kind of work.

@@ -40,6 +40,7 @@ string_enum! {
 /// assert!(request.validate().is_ok());
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadRequest {
     /// What to recall, in words.
@@ -246,6 +247,7 @@ impl From<String> for ReadRequest {
 
 /// Whether the answer suffices, from the absolute evidence of its items.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sufficiency {
     /// Whether at least one item is strong enough to answer.
     pub sufficient: bool,
@@ -257,6 +259,7 @@ pub struct Sufficiency {
 
 /// What one source of candidates contributed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Channel {
     /// `vectors`, `words`, `facts`, `constraints`, `session`, `time` ...
     pub name: String,
@@ -269,6 +272,7 @@ pub struct Channel {
 
 /// How a read came about.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetrievalMeta {
     /// The weight profile that ordered the items.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -295,6 +299,7 @@ pub struct RetrievalMeta {
 
 /// What was recalled, best first.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReadResponse {
     /// The query as it was asked.
     pub query: String,

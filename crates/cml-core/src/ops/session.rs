@@ -10,6 +10,7 @@ use crate::{
 
 /// A conversation to open.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CreateSession {
     /// A name for people.
@@ -72,6 +73,7 @@ impl CreateSession {
 
 /// The working context of a conversation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionContext {
     /// The conversation.
     pub session_id: String,
@@ -91,6 +93,7 @@ pub struct SessionContext {
 
 /// A page of a session log.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessagePage {
     /// Messages in order.
     pub messages: Vec<Message>,

@@ -12,6 +12,7 @@ use crate::{
 
 /// Counts and means over the memories that a scope can see.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stats {
     /// Memories of every status.
     pub total_memories: u64,

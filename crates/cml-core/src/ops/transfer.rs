@@ -20,6 +20,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// A line of an export. The order is header, sessions, messages, records, record versions,
 /// embeddings, entities, mentions, edges, facts, fact versions, evidence, events, trailer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExportLine {
@@ -58,8 +59,50 @@ pub enum ExportLine {
     Trailer(ExportTrailer),
 }
 
+impl ExportLine {
+    /// The names of the kinds, as they stand in `kind`.
+    pub const KINDS: &'static [&'static str] = &[
+        "header",
+        "session",
+        "message",
+        "record",
+        "record_version",
+        "embedding",
+        "entity",
+        "mention",
+        "edge",
+        "fact",
+        "fact_version",
+        "evidence",
+        "event",
+        "trailer",
+    ];
+
+    /// The name of this kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        Self::KINDS[match self {
+            Self::Header(_) => 0,
+            Self::Session(_) => 1,
+            Self::Message(_) => 2,
+            Self::Record(_) => 3,
+            Self::RecordVersion(_) => 4,
+            Self::Embedding(_) => 5,
+            Self::Entity(_) => 6,
+            Self::Mention(_) => 7,
+            Self::Edge(_) => 8,
+            Self::Fact(_) => 9,
+            Self::FactVersion(_) => 10,
+            Self::Evidence { .. } => 11,
+            Self::Event(_) => 12,
+            Self::Trailer(_) => 13,
+        }]
+    }
+}
+
 /// The first line of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExportHeader {
     /// [`FORMAT_NAME`].
     pub format: String,
@@ -70,12 +113,21 @@ pub struct ExportHeader {
     pub created_at: DateTime<Utc>,
     /// Models of the embeddings in it.
     pub models: Vec<EmbeddingModel>,
-    /// Objects by kind.
+    /// Objects by kind, as far as they were counted beforehand.
+    #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// The system that the rows come from, if it is no engine of ours: its records are written as new
+    /// texts (gate, chunks, extraction) instead of being put as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// What the exporting system could not give, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
 }
 
 /// The last line of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExportTrailer {
     /// Objects by kind.
     pub counts: BTreeMap<String, u64>,
@@ -85,6 +137,7 @@ pub struct ExportTrailer {
 
 /// A vector of a memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmbeddingRow {
     /// The memory.
     pub memory_id: MemoryId,
@@ -100,6 +153,7 @@ pub struct EmbeddingRow {
 
 /// An entity of the knowledge graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entity {
     /// Identity.
     pub id: EntityId,
@@ -118,6 +172,7 @@ pub struct Entity {
 
 /// Where an entity is mentioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mention {
     /// The entity.
     pub entity_id: EntityId,
@@ -129,6 +184,7 @@ pub struct Mention {
 
 /// A relation between entities, read off a fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Edge {
     /// From.
     pub source: EntityId,
@@ -142,6 +198,7 @@ pub struct Edge {
 
 /// A former state of a fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FactVersion {
     /// The whole row as it was, without its evidence.
     pub fact: Fact,
@@ -166,6 +223,7 @@ impl Default for ExportOptions {
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportReport {
     /// Objects put in, by kind.
     pub imported: BTreeMap<String, u64>,

@@ -8,6 +8,7 @@ use crate::{Result, memory::MemoryItem, scope::ScopeParts, time};
 
 /// A user's message, and the answer to it once there is one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TurnRequest {
     /// What the user said.
@@ -90,6 +91,7 @@ impl TurnRequest {
 
 /// What a turn recalled and stored.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TurnResponse {
     /// The recalled context, rendered for a prompt; empty when nothing was recalled.
     pub memory_context: String,

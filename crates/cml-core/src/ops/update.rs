@@ -28,6 +28,7 @@ string_enum! {
 
 /// What to change on a memory; absent fields stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UpdateRequest {
     /// The memory.
@@ -155,6 +156,7 @@ impl UpdateRequest {
 
 /// What became of an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateResponse {
     /// Whether the change was made.
     pub success: bool,

@@ -59,6 +59,7 @@ string_enum! {
 /// assert!(request.validate().is_ok());
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WriteRequest {
     /// The text, 1..=100 000 characters after trimming, without NUL.
@@ -237,6 +238,7 @@ pub(crate) fn check_metadata(metadata: &Metadata) -> Result<()> {
 
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WriteResponse {
     /// Whether the request was carried out; a skipped text is carried out as well.
     pub success: bool,

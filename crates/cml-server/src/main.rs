@@ -1,0 +1,3 @@
+//! The `cml` command.
+
+fn main() {}
