@@ -77,3 +77,12 @@ fn local_mode_brings_sqlite_and_nothing_that_calls_out() -> TestResult {
     );
     Ok(())
 }
+
+#[test]
+fn server_mode_brings_one_tls_library_and_no_database() -> TestResult {
+    let names = packages("cognitive-memory-layer", "http")?;
+    assert!(names.contains("reqwest") && names.contains("ring"));
+    let tls = ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"];
+    assert_without(&names, &[DATABASES, ONNX, &tls, &["cognitive-memory-layer-embedded"]]);
+    Ok(())
+}

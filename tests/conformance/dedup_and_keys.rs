@@ -2,8 +2,8 @@
 
 use cml::{
     ErrorKind,
-    memory::Role,
-    ops::{At, ForgetRequest, GetRequest, ReadRequest, WriteRequest},
+    memory::{MemoryStatus, Role},
+    ops::{At, Feedback, ForgetRequest, GetRequest, ReadRequest, UpdateRequest, WriteRequest},
 };
 use serde_json::json;
 
@@ -185,6 +185,18 @@ async fn a_deleted_key_is_free_again(ctx: &Ctx) -> CaseResult {
     Ok(())
 }
 
+async fn the_key_of_a_memory_marked_as_wrong_is_free_again(ctx: &Ctx) -> CaseResult {
+    let wrong = ctx.write(WriteRequest::new(TEXT).with_key("safe")).await?;
+    ctx.update(UpdateRequest::new(wrong).with_feedback(Feedback::Incorrect)).await?;
+    let again = ctx.write(WriteRequest::new("The safe is in the bank.").with_key("safe")).await?;
+    assert_ne!(again, wrong);
+    assert_eq!(ctx.get(again).await?.key.as_deref(), Some("safe"));
+    let wrong = ctx.get(wrong).await?;
+    assert_eq!((wrong.key, wrong.status), (None, MemoryStatus::Deleted));
+    assert_eq!(ids(&ctx.read(ReadRequest::new("Where is the safe?")).await?.memories), [again]);
+    Ok(())
+}
+
 pub(crate) const CASES: &[Case] = cases![
     the_same_text_again_reinforces_the_memory: List,
     the_same_long_text_again_makes_no_new_chunks,
@@ -199,4 +211,5 @@ pub(crate) const CASES: &[Case] = cases![
     an_expired_memory_is_not_returned: Keys List,
     an_expired_constraint_does_not_apply: Keys,
     a_deleted_key_is_free_again: Keys List,
+    the_key_of_a_memory_marked_as_wrong_is_free_again: Keys List,
 ];

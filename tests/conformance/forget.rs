@@ -105,6 +105,14 @@ async fn a_session_selects_its_memories(ctx: &Ctx) -> CaseResult {
     Ok(())
 }
 
+async fn a_session_that_contradicts_the_scope_is_refused(ctx: &Ctx) -> CaseResult {
+    let first = ctx.session("s1")?;
+    first.write("The safe is new.").await?;
+    invalid(first.forget(ForgetRequest::new().with_session("s2")).await, "session_id")?;
+    assert_eq!(first.forget(ForgetRequest::new().with_session("s1")).await?.affected_count, 1);
+    Ok(())
+}
+
 async fn selectors_narrow_each_other(ctx: &Ctx) -> CaseResult {
     let (early, late) = (at("2024-03-01T10:00:00Z")?, at("2024-03-03T10:00:00Z")?);
     let border = at("2024-03-02T10:00:00Z")?;
@@ -214,6 +222,7 @@ pub(crate) const CASES: &[Case] = cases![
     before_means_said_before: List,
     a_filter_selects_by_metadata: MetadataFilter List,
     a_session_selects_its_memories: List,
+    a_session_that_contradicts_the_scope_is_refused,
     selectors_narrow_each_other: ForgetDryRun MetadataFilter,
     a_query_forgets_only_strong_matches: ForgetDryRun List,
     a_query_reaches_every_strong_match,

@@ -123,6 +123,10 @@ async fn a_list_is_filtered_like_a_read(ctx: &Ctx) -> CaseResult {
     invalid(ctx.list(upside_down).await, "until")
 }
 
+async fn a_list_of_a_session_that_contradicts_the_scope_is_refused(ctx: &Ctx) -> CaseResult {
+    invalid(ctx.session("s1")?.list(ListRequest::new().with_session("s2")).await, "session_id")
+}
+
 async fn a_list_is_searched_for_text(ctx: &Ctx) -> CaseResult {
     let percent = ctx.write("The discount is 100% on paint_rollers.").await?;
     ctx.write("The discount is 100 points on paint rollers.").await?;
@@ -297,6 +301,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_former_state_is_readable_by_version_and_by_time: List,
     a_list_has_full_texts: List,
     a_list_is_filtered_like_a_read: List Namespaces,
+    a_list_of_a_session_that_contradicts_the_scope_is_refused: List,
     a_list_is_searched_for_text: List,
     a_list_is_ordered_by_any_column: List,
     pages_neither_skip_nor_repeat: List,

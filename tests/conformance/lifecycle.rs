@@ -113,7 +113,7 @@ async fn two_handles_write_at_once_without_a_loss(ctx: &Ctx) -> CaseResult {
     Ok(())
 }
 
-pub(crate) const CASES: &[Case] = cases![
+pub(crate) const CASES: &[Case] = cases![another;
     calls_after_close_are_unavailable,
     closing_twice_is_no_error,
     backends_share_nothing_unless_told_to,

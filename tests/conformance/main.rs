@@ -22,6 +22,7 @@ mod forget;
 mod gate;
 mod get_list;
 mod idempotency;
+mod import;
 mod kinds_and_dates;
 mod lifecycle;
 mod packet;
@@ -33,6 +34,7 @@ mod stats_health;
 mod stream;
 mod supersession;
 mod time_and_speakers;
+mod transfer;
 mod turn;
 mod update;
 mod write;
@@ -48,6 +50,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("scope_isolation", scope_isolation::CASES),
     ("write", write::CASES),
     ("gate", gate::CASES),
+    ("gate", gate::ANOTHER),
     ("chunks", chunks::CASES),
     ("kinds_and_dates", kinds_and_dates::CASES),
     ("facts", facts::CASES),
@@ -70,6 +73,8 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("update", update::CASES),
     ("forget", forget::CASES),
     ("erase", erase::CASES),
+    ("transfer", transfer::CASES),
+    ("import", import::CASES),
     ("errors", errors::CASES),
     ("concurrency", concurrency::CASES),
     ("lifecycle", lifecycle::CASES),

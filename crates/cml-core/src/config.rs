@@ -107,6 +107,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// How `cml serve` answers.
     pub server: ServerConfig,
+    /// The configuration file that was read, if any; no option of its own.
+    pub file: Option<PathBuf>,
 }
 
 /// How `cml serve` answers. The keys that it accepts are those of [`HttpConfig`] and of `keys_file`.
@@ -220,6 +222,7 @@ impl Default for Config {
                 cors_origins: Vec::new(),
                 allow_reset: false,
             },
+            file: None,
         }
     }
 }
@@ -237,6 +240,51 @@ pub struct ConfigOption {
     /// What it does and what it allows.
     pub description: &'static str,
     set: fn(&mut Config, &str) -> Result<(), String>,
+    get: fn(&Config) -> OptionValue,
+}
+
+impl ConfigOption {
+    /// What `config` holds for it.
+    #[must_use]
+    pub fn value(&self, config: &Config) -> OptionValue {
+        (self.get)(config)
+    }
+}
+
+/// What a configuration holds for an option, as it may be shown; none where nothing is set.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum OptionValue {
+    /// A secret: only whether there is one.
+    Secret(bool),
+    /// An address of another service, or several joined by commas.
+    Url(Option<String>),
+    /// A file or folder.
+    Path(Option<String>),
+    /// One of the names that are allowed, and all of them.
+    Choice(&'static str, Vec<&'static str>),
+    /// Free text.
+    Text(Option<String>),
+    /// A whole number.
+    Whole(u64),
+    /// A number.
+    Number(Option<f64>),
+    /// Yes or no.
+    Truth(bool),
+}
+
+impl OptionValue {
+    fn path(path: Option<&PathBuf>) -> Self {
+        Self::Path(path.map(|path| path.display().to_string()))
+    }
+
+    fn seconds(time: Duration) -> Self {
+        Self::Number(Some(time.as_secs_f64()))
+    }
+
+    fn secret(secret: Option<&SecretString>) -> Self {
+        Self::Secret(secret.is_some())
+    }
 }
 
 impl fmt::Debug for ConfigOption {
@@ -246,7 +294,7 @@ impl fmt::Debug for ConfigOption {
 }
 
 macro_rules! options {
-    ($($key:literal, $variable:literal, $default:literal, $description:literal, |$config:ident, $text:ident| $set:expr;)*) => {
+    ($($key:literal, $variable:literal, $default:literal, $description:literal, |$config:ident, $text:ident| $set:expr, $get:expr;)*) => {
         /// Every option, in the order of the documentation.
         pub const OPTIONS: &[ConfigOption] = &[$(
             ConfigOption {
@@ -255,6 +303,7 @@ macro_rules! options {
                 default: $default,
                 description: $description,
                 set: |$config, $text| { $set; Ok(()) },
+                get: |$config| $get,
             },
         )*];
     };
@@ -262,65 +311,95 @@ macro_rules! options {
 
 options! {
     "mode", "CML_MODE", "lite", "Where memories are kept: http, lite, standard or full.",
-        |config, text| config.mode = choice(text)?;
+        |config, text| config.mode = choice(text)?,
+        names(config.mode.as_str(), Mode::ALL, Mode::as_str);
     "tenant", "CML_TENANT_ID", "default", "Tenant, 1 to 100 characters.",
-        |config, text| config.tenant = id(text)?;
+        |config, text| config.tenant = id(text)?,
+        OptionValue::Text(Some(config.tenant.clone()));
     "namespace", "CML_NAMESPACE", "", "Namespace of the facade; without one it reads the whole tenant.",
-        |config, text| config.namespace = Some(id(text)?);
+        |config, text| config.namespace = Some(id(text)?),
+        OptionValue::Text(config.namespace.clone());
     "user", "CML_USER_ID", "", "User of the facade.",
-        |config, text| config.user = Some(id(text)?);
+        |config, text| config.user = Some(id(text)?),
+        OptionValue::Text(config.user.clone());
     "agent", "CML_AGENT_ID", "", "Agent of the facade.",
-        |config, text| config.agent = Some(id(text)?);
+        |config, text| config.agent = Some(id(text)?),
+        OptionValue::Text(config.agent.clone());
     "http.base_url", "CML_BASE_URL", "http://localhost:8000", "Address of the server, http or https.",
-        |config, text| config.http.base_url = url(text)?;
+        |config, text| config.http.base_url = url(text)?,
+        OptionValue::Url(Some(config.http.base_url.clone()));
     "http.api_key", "CML_API_KEY", "", "Key sent with every call.",
-        |config, text| config.http.api_key = Some(SecretString::new(text));
+        |config, text| config.http.api_key = Some(SecretString::new(text)),
+        OptionValue::secret(config.http.api_key.as_ref());
     "http.admin_api_key", "CML_ADMIN_API_KEY", "", "Key sent with administrative calls.",
-        |config, text| config.http.admin_api_key = Some(SecretString::new(text));
+        |config, text| config.http.admin_api_key = Some(SecretString::new(text)),
+        OptionValue::secret(config.http.admin_api_key.as_ref());
     "http.timeout", "CML_TIMEOUT", "30", "Longest time of one request, in seconds, more than 0.",
-        |config, text| config.http.timeout = seconds(text, f64::MIN_POSITIVE)?;
+        |config, text| config.http.timeout = seconds(text, f64::MIN_POSITIVE)?,
+        OptionValue::seconds(config.http.timeout);
     "http.max_retries", "CML_MAX_RETRIES", "3", "How often a failed request is sent again, 0 to 100.",
-        |config, text| config.http.max_retries = whole(text, 0, 100)? as u32;
+        |config, text| config.http.max_retries = whole(text, 0, 100)? as u32,
+        OptionValue::Whole(config.http.max_retries.into());
     "http.retry_delay", "CML_RETRY_DELAY", "1", "Wait before the first retry, in seconds, 0 or more.",
-        |config, text| config.http.retry_delay = seconds(text, 0.0)?;
+        |config, text| config.http.retry_delay = seconds(text, 0.0)?,
+        OptionValue::seconds(config.http.retry_delay);
     "http.verify_ssl", "CML_VERIFY_SSL", "true", "Whether the server's certificate is checked.",
-        |config, text| config.http.verify_ssl = truth(text)?;
+        |config, text| config.http.verify_ssl = truth(text)?,
+        OptionValue::Truth(config.http.verify_ssl);
     "db_path", "CML_DB_PATH", "", "Database file in mode lite; `:memory:` or nothing keeps it in memory.",
-        |config, text| config.db_path = (text != ":memory:").then(|| PathBuf::from(text));
+        |config, text| config.db_path = (text != ":memory:").then(|| PathBuf::from(text)),
+        OptionValue::path(config.db_path.as_ref());
     "busy_timeout", "CML_BUSY_TIMEOUT", "10", "How long a write waits for another process, in seconds, 0 or more.",
-        |config, text| config.busy_timeout = seconds(text, 0.0)?;
+        |config, text| config.busy_timeout = seconds(text, 0.0)?,
+        OptionValue::seconds(config.busy_timeout);
     "embedding.provider", "CML_EMBEDDING_PROVIDER", "builtin", "What makes vectors: builtin or fastembed.",
-        |config, text| config.embedding.provider = choice(text)?;
+        |config, text| config.embedding.provider = choice(text)?,
+        names(config.embedding.provider.as_str(), EmbeddingProvider::ALL, EmbeddingProvider::as_str);
     "embedding.model", "CML_EMBEDDING_MODEL", "", "Hub name of the model, such as BAAI/bge-small-en-v1.5.",
-        |config, text| config.embedding.model = Some(text.to_owned());
+        |config, text| config.embedding.model = Some(text.to_owned()),
+        OptionValue::Text(config.embedding.model.clone());
     "embedding.path", "CML_EMBEDDING_PATH", "", "Folder with model.onnx and tokenizer.json instead of a hub model.",
-        |config, text| config.embedding.path = Some(PathBuf::from(text));
+        |config, text| config.embedding.path = Some(PathBuf::from(text)),
+        OptionValue::path(config.embedding.path.as_ref());
     "embedding.onnxruntime", "CML_ONNXRUNTIME", "", "The ONNX Runtime library (libonnxruntime.so); found by the loader when absent.",
-        |config, text| config.embedding.onnxruntime = Some(PathBuf::from(text));
+        |config, text| config.embedding.onnxruntime = Some(PathBuf::from(text)),
+        OptionValue::path(config.embedding.onnxruntime.as_ref());
     "engine.redaction", "CML_REDACTION", "true", "Whether personal data is replaced by marks before it is stored.",
-        |config, text| config.engine.redaction = truth(text)?;
+        |config, text| config.engine.redaction = truth(text)?,
+        OptionValue::Truth(config.engine.redaction);
     "engine.chunk_tokens", "CML_CHUNK_TOKENS", "400", "Longest chunk of a text, in tokens, 32 to 2000.",
-        |config, text| config.engine.chunk_tokens = whole(text, 32, 2000)? as usize;
+        |config, text| config.engine.chunk_tokens = whole(text, 32, 2000)? as usize,
+        OptionValue::Whole(config.engine.chunk_tokens as u64);
     "engine.min_relevance", "CML_MIN_RELEVANCE", "", "Least relevance of a returned item, 0 to 1; the measured floor when absent.",
-        |config, text| config.engine.min_relevance = Some(share(text)?);
+        |config, text| config.engine.min_relevance = Some(share(text)?),
+        OptionValue::Number(config.engine.min_relevance);
     "engine.index_memory_mb", "CML_INDEX_MEMORY_MB", "1024", "Memory for search indexes, in MiB, 1 to 1048576.",
-        |config, text| config.engine.index_memory_mb = whole(text, 1, 1_048_576)? as usize;
+        |config, text| config.engine.index_memory_mb = whole(text, 1, 1_048_576)? as usize,
+        OptionValue::Whole(config.engine.index_memory_mb as u64);
     "server.listen", "CML_LISTEN", "127.0.0.1:8000", "Address and port that `cml serve` listens on; port 0 picks a free one.",
-        |config, text| config.server.listen = address(text)?;
+        |config, text| config.server.listen = address(text)?,
+        OptionValue::Text(Some(config.server.listen.to_string()));
     "server.keys_file", "CML_KEYS_FILE", "", "File with further keys of the server, stored hashed.",
-        |config, text| config.server.keys_file = Some(PathBuf::from(text));
+        |config, text| config.server.keys_file = Some(PathBuf::from(text)),
+        OptionValue::path(config.server.keys_file.as_ref());
     "server.rate_limit_rpm", "CML_RATE_LIMIT_RPM", "0", "Requests that one key may make in a minute; 0 for no limit.",
-        |config, text| config.server.rate_limit_rpm = whole(text, 0, 10_000_000)? as u32;
+        |config, text| config.server.rate_limit_rpm = whole(text, 0, 10_000_000)? as u32,
+        OptionValue::Whole(config.server.rate_limit_rpm.into());
     "server.max_body_bytes", "CML_MAX_BODY_BYTES", "33554432", "Largest body of a request but for an import, in bytes, 1024 to 1073741824.",
-        |config, text| config.server.max_body_bytes = whole(text, 1024, 1 << 30)? as usize;
+        |config, text| config.server.max_body_bytes = whole(text, 1024, 1 << 30)? as usize,
+        OptionValue::Whole(config.server.max_body_bytes as u64);
     "server.max_concurrent", "CML_MAX_CONCURRENT", "256", "Requests that the server works on at the same time, 1 to 100000; more wait.",
-        |config, text| config.server.max_concurrent = whole(text, 1, 100_000)? as usize;
+        |config, text| config.server.max_concurrent = whole(text, 1, 100_000)? as usize,
+        OptionValue::Whole(config.server.max_concurrent as u64);
     "server.request_timeout", "CML_REQUEST_TIMEOUT", "30", "Longest time that the server spends on a request but for exports, imports and streams, in seconds, more than 0.",
-        |config, text| config.server.request_timeout = seconds(text, f64::MIN_POSITIVE)?;
+        |config, text| config.server.request_timeout = seconds(text, f64::MIN_POSITIVE)?,
+        OptionValue::seconds(config.server.request_timeout);
     "server.cors_origins", "CML_CORS_ORIGINS", "", "Web origins that browsers may call the server from, separated by commas; none when absent.",
-        |config, text| config.server.cors_origins = text.split(',').map(url).collect::<Result<_, _>>()?;
+        |config, text| config.server.cors_origins = text.split(',').map(url).collect::<Result<_, _>>()?,
+        OptionValue::Url(Some(config.server.cors_origins.join(",")).filter(|all| !all.is_empty()));
     "server.allow_reset", "CML_ALLOW_RESET", "false", "Whether POST /dashboard/database/reset may empty the store.",
-        |config, text| config.server.allow_reset = truth(text)?;
+        |config, text| config.server.allow_reset = truth(text)?,
+        OptionValue::Truth(config.server.allow_reset);
 }
 
 impl Config {
@@ -330,33 +409,7 @@ impl Config {
     /// # Errors
     /// `Config` naming the key or variable and what it allows, or the file that cannot be read.
     pub fn from_env() -> Result<Self> {
-        let mut variables = BTreeMap::new();
-        match dotenvy::from_path_iter(".env") {
-            Ok(lines) => {
-                for line in lines {
-                    let (name, value) = line.map_err(|error| {
-                        Error::new(ErrorKind::Config, ".env: a line is not NAME=value").with_source(error)
-                    })?;
-                    variables.insert(name, value);
-                }
-            }
-            Err(error) if error.not_found() => {}
-            Err(error) => return Err(Error::new(ErrorKind::Config, ".env cannot be read").with_source(error)),
-        }
-        variables.extend(std::env::vars().filter(|(name, _)| name.starts_with("CML_")));
-        let file = match variables.get("CML_CONFIG") {
-            Some(path) => Some(PathBuf::from(path)),
-            None => Some(PathBuf::from("cml.toml")).filter(|path| path.exists()),
-        };
-        let text = file
-            .map(|path| {
-                std::fs::read_to_string(&path).map_err(|error| {
-                    let message = format!("the configuration file {} cannot be read", path.display());
-                    Error::new(ErrorKind::Config, message).with_source(error)
-                })
-            })
-            .transpose()?;
-        Self::from_parts(text.as_deref(), &variables)
+        Sources::read(None)?.config()
     }
 
     /// The defaults, overridden by the text of a `cml.toml`, then by variables.
@@ -364,7 +417,83 @@ impl Config {
     /// # Errors
     /// `Config` naming the key or variable and what it allows.
     pub fn from_parts(file: Option<&str>, variables: &BTreeMap<String, String>) -> Result<Self> {
-        let mut config = Self::default();
+        Sources::from_parts(file, variables.clone())?.config()
+    }
+
+    fn apply(&mut self, option: &ConfigOption, name: &str, text: &str) -> Result<()> {
+        (option.set)(self, text.trim()).map_err(|allowed| {
+            Error::new(ErrorKind::Config, format!("{name}: {allowed}")).with_suggestion(option.description)
+        })
+    }
+}
+
+/// Where settings come from, read and not yet understood: a `cml.toml`, a `.env`, the environment.
+///
+/// `Debug` shows no value, for some are secrets.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Sources {
+    /// The configuration file that was read.
+    pub file: Option<PathBuf>,
+    /// Whether a `.env` in the working directory was read.
+    pub dotenv: bool,
+    settings: BTreeMap<String, String>,
+    variables: BTreeMap<String, String>,
+    overrides: BTreeMap<&'static str, String>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("dotenv", &self.dotenv)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    /// Reads `file` (else the one that `CML_CONFIG` names, else `cml.toml` in the working directory if
+    /// there is one), `.env` in the working directory, and the process environment.
+    ///
+    /// # Errors
+    /// `Config` for a file that cannot be read.
+    pub fn read(file: Option<PathBuf>) -> Result<Self> {
+        let mut variables = BTreeMap::new();
+        let dotenv = match dotenvy::from_path_iter(".env") {
+            Ok(lines) => {
+                for line in lines {
+                    let (name, value) = line.map_err(|error| {
+                        Error::new(ErrorKind::Config, ".env: a line is not NAME=value").with_source(error)
+                    })?;
+                    variables.insert(name, value);
+                }
+                true
+            }
+            Err(error) if error.not_found() => false,
+            Err(error) => return Err(Error::new(ErrorKind::Config, ".env cannot be read").with_source(error)),
+        };
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("CML_")) else { continue };
+            let Ok(value) = value.into_string() else {
+                return Err(Error::new(ErrorKind::Config, format!("{name}: must be UTF-8")));
+            };
+            variables.insert(name.to_owned(), value);
+        }
+        let file = match (file, variables.get("CML_CONFIG")) {
+            (Some(path), _) => Some(path),
+            (None, Some(path)) => Some(PathBuf::from(path)),
+            (None, None) => Some(PathBuf::from("cml.toml")).filter(|path| path.exists()),
+        };
+        let text = file.as_ref().map(|path| {
+            std::fs::read_to_string(path).map_err(|error| {
+                let message = format!("the configuration file {} cannot be read", path.display());
+                Error::new(ErrorKind::Config, message).with_source(error)
+            })
+        });
+        Ok(Self { file, dotenv, ..Self::from_parts(text.transpose()?.as_deref(), variables)? })
+    }
+
+    fn from_parts(file: Option<&str>, variables: BTreeMap<String, String>) -> Result<Self> {
         let mut settings = BTreeMap::new();
         if let Some(file) = file {
             let table: toml::Table = file.parse().map_err(|error: toml::de::Error| {
@@ -372,7 +501,22 @@ impl Config {
             })?;
             flatten("", &table, &mut settings)?;
         }
-        for (key, text) in &settings {
+        Ok(Self { settings, variables, ..Self::default() })
+    }
+
+    /// Sets the option with this key above every other source, as a command's own flags do. A key that
+    /// is no option does nothing.
+    pub fn set(&mut self, key: &'static str, text: impl Into<String>) {
+        self.overrides.insert(key, text.into());
+    }
+
+    /// The settings as a configuration.
+    ///
+    /// # Errors
+    /// `Config` naming the key or variable and what it allows.
+    pub fn config(&self) -> Result<Config> {
+        let mut config = Config { file: self.file.clone(), ..Config::default() };
+        for (key, text) in &self.settings {
             let option = OPTIONS.iter().find(|option| option.key == key).ok_or_else(|| {
                 Error::new(ErrorKind::Config, format!("cml.toml: unknown key {key}"))
                     .with_suggestion("docs/configuration.md lists every key")
@@ -380,17 +524,33 @@ impl Config {
             config.apply(option, option.key, text)?;
         }
         for option in OPTIONS {
-            if let Some(text) = variables.get(option.variable).filter(|text| !text.is_empty()) {
+            if let Some(text) = self.variable(option) {
                 config.apply(option, option.variable, text)?;
+            }
+            if let Some(text) = self.overrides.get(option.key) {
+                config.apply(option, option.key, text)?;
             }
         }
         Ok(config)
     }
 
-    fn apply(&mut self, option: &ConfigOption, name: &str, text: &str) -> Result<()> {
-        (option.set)(self, text.trim()).map_err(|allowed| {
-            Error::new(ErrorKind::Config, format!("{name}: {allowed}")).with_suggestion(option.description)
-        })
+    /// Whether the option with this key, such as `db_path`, is set anywhere.
+    #[must_use]
+    pub fn sets(&self, key: &str) -> bool {
+        let option = OPTIONS.iter().find(|option| option.key == key);
+        self.settings.contains_key(key)
+            || self.overrides.contains_key(key)
+            || option.is_some_and(|option| self.variable(option).is_some())
+    }
+
+    /// The variables that set an option, without their values, in the order of [`OPTIONS`].
+    pub fn variables(&self) -> impl Iterator<Item = &'static str> {
+        let set = OPTIONS.iter().filter(|option| self.variable(option).is_some());
+        set.map(|option| option.variable)
+    }
+
+    fn variable(&self, option: &ConfigOption) -> Option<&str> {
+        self.variables.get(option.variable).map(String::as_str).filter(|text| !text.is_empty())
     }
 }
 
@@ -413,6 +573,10 @@ fn flatten(prefix: &str, table: &toml::Table, settings: &mut BTreeMap<String, St
         settings.insert(key, text);
     }
     Ok(())
+}
+
+fn names<T: Copy>(name: &'static str, all: &[T], text: fn(T) -> &'static str) -> OptionValue {
+    OptionValue::Choice(name, all.iter().map(|one| text(*one)).collect())
 }
 
 fn choice<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
@@ -508,6 +672,20 @@ mod tests {
     }
 
     #[test]
+    fn an_override_beats_every_source_and_is_known_to_be_set() -> Result<()> {
+        let mut sources =
+            Sources::from_parts(Some("tenant = \"file\""), variables(&[("CML_USER_ID", "ana")]))?;
+        assert!(sources.sets("tenant") && sources.sets("user") && !sources.sets("db_path"));
+        sources.set("user", "bob");
+        sources.set("db_path", ":memory:");
+        assert!(sources.sets("db_path"));
+        assert_eq!(sources.config()?.user.as_deref(), Some("bob"));
+        sources.set("http.base_url", "localhost");
+        assert!(sources.config().is_err_and(|error| error.message().starts_with("http.base_url: must be")));
+        Ok(())
+    }
+
+    #[test]
     fn an_unknown_key_of_the_file_is_refused() {
         let error = Config::from_parts(Some("[http]\ntimeuot = 5"), &BTreeMap::new()).expect_err("a typo");
         assert!(error.message().contains("http.timeuot"), "{error}");
@@ -521,6 +699,27 @@ mod tests {
             .map(|option| (option.variable.to_owned(), option.default.to_owned()))
             .collect();
         assert_eq!(Config::from_parts(None, &documented)?, Config::default());
+        Ok(())
+    }
+
+    #[test]
+    fn an_option_shows_what_was_set_and_no_secret() -> Result<()> {
+        let set =
+            [("CML_API_KEY", "sk-1"), ("CML_TIMEOUT", "2.5"), ("CML_MODE", "http"), ("CML_DB_PATH", "/a.db")];
+        let config = Config::from_parts(None, &variables(&set))?;
+        let shown =
+            |key: &str| OPTIONS.iter().find(|option| option.key == key).map(|option| option.value(&config));
+        assert_eq!(shown("http.api_key"), Some(OptionValue::Secret(true)));
+        assert_eq!(shown("http.admin_api_key"), Some(OptionValue::Secret(false)));
+        assert_eq!(shown("http.timeout"), Some(OptionValue::Number(Some(2.5))));
+        assert_eq!(
+            shown("mode"),
+            Some(OptionValue::Choice("http", vec!["http", "lite", "standard", "full"]))
+        );
+        assert_eq!(shown("db_path"), Some(OptionValue::Path(Some("/a.db".to_owned()))));
+        let changed =
+            OPTIONS.iter().filter(|option| option.value(&config) != option.value(&Config::default()));
+        assert_eq!(changed.count(), set.len());
         Ok(())
     }
 

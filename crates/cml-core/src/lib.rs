@@ -29,3 +29,7 @@ pub use units::{DecayRate, EntityId, EventId, FactId, JobId, MemoryId, MessageId
 
 /// Streams that backends return.
 pub use futures_util::stream::BoxStream;
+/// What [`string_enum!`] describes its enums with.
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub use schemars;

@@ -5,6 +5,9 @@
 //! counts the objects and holds the SHA-256 of every byte before it, so that a cut or edited file is
 //! noticed before anything of it is stored.
 
+pub mod original;
+mod split;
+
 use std::{collections::BTreeMap, mem};
 
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
@@ -43,6 +46,7 @@ pub fn encode(lines: BoxStream<'static, Result<ExportLine>>) -> BoxStream<'stati
         }
         Some((Ok(chunk), Some((lines, encoder))))
     })
+    .fuse()
     .boxed()
 }
 
@@ -85,6 +89,7 @@ pub fn decode(chunks: BoxStream<'static, Result<Vec<u8>>>) -> BoxStream<'static,
             }
         }
     })
+    .fuse()
     .boxed()
 }
 
@@ -278,6 +283,16 @@ mod tests {
             assert_eq!(read(&bytes(), chunk)?, lines());
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_stream_that_ended_may_be_asked_again() {
+        let mut chunks = encode(stream::iter(lines().into_iter().map(Ok)).boxed());
+        while block_on(chunks.next()).is_some() {}
+        assert!(block_on(chunks.next()).is_none());
+        let mut lines = decode(stream::iter([Ok(bytes())]).boxed());
+        while block_on(lines.next()).is_some() {}
+        assert!(block_on(lines.next()).is_none());
     }
 
     #[test]

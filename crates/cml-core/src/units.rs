@@ -55,6 +55,11 @@ impl<'de> Deserialize<'de> for Score {
     }
 }
 
+/// Reads a score as other servers send it: what lies outside its range is moved into it.
+pub(crate) fn clamped<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Score, D::Error> {
+    f64::deserialize(deserializer).map(Score::clamped)
+}
+
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2}", self.0)

@@ -12,13 +12,13 @@ use std::{
 use async_trait::async_trait;
 use cml_core::{
     Admin, BoxStream, Capabilities, Capability, Error, ErrorKind, FactId, Facts, Maintenance, MemoryBackend,
-    Progress, Result, Scope, Sessions,
+    Progress, Result, Scope, Sessions, Transfer,
     memory::{Fact, MemoryDetail, MemoryItem, Session},
     ops::{
-        Component, ComponentStatus, CreateSession, EraseRequest, EraseResponse, EventPage, FactList,
-        ForgetRequest, ForgetResponse, GetRequest, Health, ListEvents, ListFacts, ListPage, ListRequest,
-        MessagePage, ReadRequest, ReadResponse, SessionContext, Stats, TenantSummary, TurnRequest,
-        TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
+        Component, ComponentStatus, CreateSession, EraseRequest, EraseResponse, EventPage, ExportLine,
+        ExportOptions, FactList, ForgetRequest, ForgetResponse, GetRequest, Health, ImportReport, ListEvents,
+        ListFacts, ListPage, ListRequest, MessagePage, ReadRequest, ReadResponse, SessionContext, Stats,
+        TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
     },
     provider::Embedder,
 };
@@ -167,6 +167,7 @@ impl MemoryBackend for EmbeddedBackend {
                 C::Events,
                 C::Tenants,
                 C::Reembed,
+                C::Transfer,
             ],
         )
     }
@@ -191,6 +192,10 @@ impl MemoryBackend for EmbeddedBackend {
     }
 
     fn admin(&self) -> Result<&dyn Admin> {
+        Ok(self)
+    }
+
+    fn transfer(&self) -> Result<&dyn Transfer> {
         Ok(self)
     }
 }
@@ -249,5 +254,24 @@ impl Maintenance for EmbeddedBackend {
 impl Admin for EmbeddedBackend {
     async fn tenants(&self) -> Result<Vec<TenantSummary>> {
         self.open()?.tenants().await.map_err(|error| error.with_operation("tenants"))
+    }
+}
+
+#[async_trait]
+impl Transfer for EmbeddedBackend {
+    async fn export(
+        &self,
+        scope: &Scope,
+        options: ExportOptions,
+    ) -> Result<BoxStream<'static, Result<ExportLine>>> {
+        verb!(self, scope, "export", self.open()?.export(scope, options).await)
+    }
+
+    async fn import(
+        &self,
+        scope: &Scope,
+        lines: BoxStream<'static, Result<ExportLine>>,
+    ) -> Result<ImportReport> {
+        verb!(self, scope, "import", self.open()?.import(scope, lines).await)
     }
 }

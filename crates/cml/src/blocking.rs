@@ -1,20 +1,24 @@
 //! [`Memory`](crate::Memory) for programs without an async runtime.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, path::Path, sync::Arc};
 
 use cml_core::{
     Config, Error, ErrorKind, FactId, MemoryId, Result, Scope, Subject,
     memory::{Fact, MemoryDetail, MemoryRecord, Session},
     ops::{
-        CreateSession, EraseResponse, EventPage, FactList, ForgetRequest, ForgetResponse, GetRequest, Health,
-        ListEvents, ListFacts, ListPage, ListRequest, ReadRequest, ReadResponse, SessionContext, Stats,
-        TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
+        CreateSession, EraseResponse, EventPage, ExportLine, ExportOptions, FactList, ForgetRequest,
+        ForgetResponse, GetRequest, Health, ImportReport, ListEvents, ListFacts, ListPage, ListRequest,
+        ReadRequest, ReadResponse, SessionContext, Stats, TurnRequest, TurnResponse, UpdateRequest,
+        UpdateResponse, WriteRequest, WriteResponse,
     },
 };
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio::runtime::{Builder, Handle};
 
-use crate::MemoryBuilder;
+use crate::{MemoryBuilder, transfer::ExportReport};
 
 /// A memory whose calls block the calling thread.
 ///
@@ -219,18 +223,84 @@ impl Memory {
 
     /// Every record that `request` lists, page by page as the iterator is read.
     pub fn iter_memories(&self, request: ListRequest) -> impl Iterator<Item = Result<MemoryRecord>> {
-        let mut rows: Option<BoxStream<'static, _>> = Some(self.memory.iter_memories(request));
+        self.iterate(self.memory.iter_memories(request))
+    }
+
+    fn iterate<T: Send + 'static>(
+        &self,
+        stream: BoxStream<'static, Result<T>>,
+    ) -> impl Iterator<Item = Result<T>> + use<T> {
+        let mut items = Some(stream);
         let runtime = Arc::clone(&self.runtime);
         std::iter::from_fn(move || {
-            let mut stream = rows.take()?;
+            let mut stream = items.take()?;
             match runtime.wait(async move { (stream.next().await, stream) }) {
-                Ok((row, stream)) => {
-                    rows = Some(stream);
-                    row
+                Ok((item, stream)) => {
+                    items = item.is_some().then_some(stream);
+                    item
                 }
                 Err(error) => Some(Err(error)),
             }
         })
+    }
+
+    /// Everything that this handle can see, line by line as the iterator is read.
+    ///
+    /// # Errors
+    /// As [`Memory::export`](crate::Memory::export).
+    pub fn export(&self, options: ExportOptions) -> Result<impl Iterator<Item = Result<ExportLine>> + use<>> {
+        let memory = self.memory.clone();
+        let lines = self.runtime.wait(async move { memory.export(options).await })??;
+        Ok(self.iterate(lines))
+    }
+
+    /// Puts an export into this handle's tenant.
+    ///
+    /// # Errors
+    /// As [`Memory::import`](crate::Memory::import).
+    pub fn import<I>(&self, lines: I) -> Result<ImportReport>
+    where
+        I: IntoIterator<Item = Result<ExportLine>>,
+        I::IntoIter: Send + 'static,
+    {
+        let (memory, lines) = (self.memory.clone(), stream::iter(lines).boxed());
+        self.runtime.wait(async move { memory.import(lines).await })?
+    }
+
+    /// Copies everything that this handle can see into `to`.
+    ///
+    /// # Errors
+    /// As [`Memory::migrate`](crate::Memory::migrate).
+    pub fn migrate(&self, to: &Self) -> Result<ImportReport> {
+        let (memory, to) = (self.memory.clone(), to.memory.clone());
+        self.runtime.wait(async move { memory.migrate(&to).await })?
+    }
+
+    /// Writes an export to a file.
+    ///
+    /// # Errors
+    /// As [`Memory::export_to`](crate::Memory::export_to).
+    pub fn export_to(&self, path: impl AsRef<Path>, options: ExportOptions) -> Result<ExportReport> {
+        let (memory, path) = (self.memory.clone(), path.as_ref().to_owned());
+        self.runtime.wait(async move { memory.export_to(path, options).await })?
+    }
+
+    /// Writes the memories to a file as the JSON list that the original system exports.
+    ///
+    /// # Errors
+    /// As [`Memory::export_original`](crate::Memory::export_original).
+    pub fn export_original(&self, path: impl AsRef<Path>) -> Result<ExportReport> {
+        let (memory, path) = (self.memory.clone(), path.as_ref().to_owned());
+        self.runtime.wait(async move { memory.export_original(path).await })?
+    }
+
+    /// Imports a file.
+    ///
+    /// # Errors
+    /// As [`Memory::import_from`](crate::Memory::import_from).
+    pub fn import_from(&self, path: impl AsRef<Path>) -> Result<ImportReport> {
+        let (memory, path) = (self.memory.clone(), path.as_ref().to_owned());
+        self.runtime.wait(async move { memory.import_from(path).await })?
     }
 
     /// Opens a conversation with a fresh id and returns the view on it.

@@ -1,10 +1,10 @@
 //! Opening a memory step by step.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cml_core::{
     Config, Progress, Result,
-    config::Mode,
+    config::{Mode, SecretString},
     provider::{Embedder, TokenCounter},
 };
 
@@ -54,6 +54,23 @@ impl Memory {
         MemoryBuilder::new(config)
     }
 
+    /// A memory on the server at `base_url`, such as `http://localhost:8000`; needs the feature `http`.
+    ///
+    /// A server that is away when the memory is opened is no error; the first call asks again.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cml::Result<()> {
+    /// let memory = cml::Memory::http("https://memory.example.org").api_key("key").tenant("acme").await?;
+    /// memory.remember("prefers dark mode").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http(base_url: impl Into<String>) -> MemoryBuilder {
+        let mut config = Config::default();
+        config.mode = Mode::Http;
+        MemoryBuilder::new(config).base_url(base_url)
+    }
+
     /// A memory as `config` describes it, to be changed further.
     pub fn builder(config: Config) -> MemoryBuilder {
         MemoryBuilder::new(config)
@@ -68,6 +85,42 @@ impl MemoryBuilder {
     /// Keeps memories in this file instead of in memory.
     pub fn db_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.config.db_path = Some(path.into());
+        self
+    }
+
+    /// Sets the address of the server.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.config.http.base_url = url.into();
+        self
+    }
+
+    /// Sends this key with every call to the server.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.config.http.api_key = Some(SecretString::new(key));
+        self
+    }
+
+    /// Sends this key with administrative calls to the server.
+    pub fn admin_api_key(mut self, key: impl Into<String>) -> Self {
+        self.config.http.admin_api_key = Some(SecretString::new(key));
+        self
+    }
+
+    /// Sets the longest time of one request to the server.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.http.timeout = timeout;
+        self
+    }
+
+    /// Sets how often a failed request is sent to the server again.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.config.http.max_retries = retries;
+        self
+    }
+
+    /// Sets the wait before the first retry; doubled each time.
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
+        self.config.http.retry_delay = delay;
         self
     }
 

@@ -29,6 +29,8 @@ pub(crate) async fn open(config: &Config, parts: Parts) -> Result<Arc<dyn Memory
     match config.mode {
         #[cfg(feature = "embedded-lite")]
         Mode::Lite => lite(config, parts).await,
+        #[cfg(feature = "http")]
+        Mode::Http => http(config).await,
         mode => not_compiled(mode, parts),
     }
 }
@@ -46,6 +48,11 @@ async fn lite(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
         builder = builder.reembed(progress);
     }
     Ok(Arc::new(builder.build().await?))
+}
+
+#[cfg(feature = "http")]
+async fn http(config: &Config) -> Result<Arc<dyn MemoryBackend>> {
+    Ok(Arc::new(cml_http::HttpBackend::connect(&config.http).await?))
 }
 
 fn not_compiled(mode: Mode, _parts: Parts) -> Result<Arc<dyn MemoryBackend>> {

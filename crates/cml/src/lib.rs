@@ -25,7 +25,9 @@
 //! | feature | what you get |
 //! |---|---|
 //! | `embedded-lite` | local mode: SQLite and the built-in English model, no services |
+//! | `http` | server mode: a client of a `cml` server over REST |
 //! | `blocking` | [`blocking::Memory`](https://docs.rs/cognitive-memory-layer/latest/cml/blocking/), for programs without an async runtime |
+//! | `zstd` | exports in files compressed with zstd (`.zst`) |
 //! | `fastembed` | ONNX embedding models; needs the ONNX Runtime library at run time |
 //! | `fastembed-download` | the same, with ONNX Runtime fetched at build time (in place of `fastembed`) |
 
@@ -36,19 +38,24 @@ pub mod blocking;
 mod builder;
 pub mod connect;
 mod handle;
+pub mod transfer;
 mod verbs;
 
 pub use builder::MemoryBuilder;
 pub use cml_core::{
     Admin, BoxStream, Capabilities, Capability, Config, DecayRate, EntityId, Error, ErrorKind, EventId,
     FactId, Facts, FieldError, JobId, Maintenance, MemoryBackend, MemoryId, MessageId, Progress, Result,
-    Scope, Score, Sessions, Subject, Transfer, config, memory, ops, packet, provider, scope, time,
+    Scope, Score, Sessions, Subject, Transfer, config, memory, ops, packet, portable, provider, scope, time,
 };
 pub use handle::Memory;
 
 /// The engine in process: embedders, clocks, stores.
 #[cfg(feature = "embedded-lite")]
 pub use cml_embedded as embedded;
+
+/// The client of a server.
+#[cfg(feature = "http")]
+pub use cml_http as http;
 
 /// The README's programs are compiled with the documentation tests.
 #[cfg(all(doctest, feature = "embedded-lite"))]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Fact, MemorySource, MemoryStatus, MemoryType, Role};
-use crate::{DecayRate, MemoryId, MessageId, Score, time};
+use crate::{DecayRate, MemoryId, MessageId, Score, time, units};
 
 /// JSON object of a caller's own fields.
 pub type Metadata = Map<String, Value>;
@@ -159,8 +159,10 @@ pub struct MemoryItem {
     #[serde(rename = "type")]
     pub memory_type: MemoryType,
     /// How sure we are that it is true.
+    #[serde(deserialize_with = "units::clamped")]
     pub confidence: Score,
     /// How well it answers the query, from absolute evidence; comparable between queries.
+    #[serde(deserialize_with = "units::clamped")]
     pub relevance: Score,
     /// When it was said.
     #[serde(deserialize_with = "time::required")]

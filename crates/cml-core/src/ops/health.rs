@@ -56,8 +56,9 @@ pub struct Health {
     /// Its mode: `lite`, `standard`, `full`, `http`.
     #[serde(default)]
     pub mode: String,
-    /// Its parts.
-    #[serde(default)]
+    /// Its parts. In JSON an object by name, as the published SDK reads it; a list is read as well.
+    #[serde(default, with = "by_name")]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Component>"))]
     pub components: Vec<Component>,
 }
 
@@ -66,5 +67,36 @@ impl Health {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.status == "healthy"
+    }
+}
+
+mod by_name {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Component;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Shape {
+        Named(BTreeMap<String, Component>),
+        Listed(Vec<Component>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        components: &[Component],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(components.iter().map(|component| (&component.name, component)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Component>, D::Error> {
+        Ok(match Shape::deserialize(deserializer)? {
+            Shape::Named(components) => components.into_values().collect(),
+            Shape::Listed(components) => components,
+        })
     }
 }

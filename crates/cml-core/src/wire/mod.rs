@@ -119,7 +119,7 @@ pub mod header {
 
 /// A request with the parts of the scope that it does not hold itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "{T}"))]
 #[expect(clippy::exhaustive_structs, reason = "a pair")]
 pub struct Scoped<P, T> {
     /// Where it acts.

@@ -265,7 +265,8 @@ impl Plan {
         }
     }
 
-    fn close(&mut self, record: &MemoryRecord, at: DateTime<Utc>, successor: Option<MemoryId>) {
+    /// Ends what a record states.
+    pub(super) fn close(&mut self, record: &MemoryRecord, at: DateTime<Utc>, successor: Option<MemoryId>) {
         self.change_record(record, |record| {
             record.valid_to = Some(at.max(record.timestamp));
             record.superseded_by_id = successor;
@@ -317,13 +318,8 @@ impl Engine {
                 }
             }
         }
-        if !ending.is_empty() {
-            let ids: Vec<MemoryId> = ending.keys().copied().collect();
-            for record in self.store.records(scope.tenant(), &ids).await? {
-                if record.valid_to.is_none() && is_bare(&record, &ending[&record.id]) {
-                    slots.bare.insert(record.id, record);
-                }
-            }
+        for record in self.bare_records(scope.tenant(), &ending).await? {
+            slots.bare.insert(record.id, record);
         }
         for slot in late {
             if slots.complete.insert(slot.clone()) {
@@ -346,6 +342,21 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Of the records under facts that end, those that still hold and say nothing but that fact.
+    pub(super) async fn bare_records(
+        &self,
+        tenant: &str,
+        ending: &HashMap<MemoryId, Fact>,
+    ) -> Result<Vec<MemoryRecord>> {
+        if ending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<MemoryId> = ending.keys().copied().collect();
+        let mut records = self.store.records(tenant, &ids).await?;
+        records.retain(|record| record.valid_to.is_none() && is_bare(record, &ending[&record.id]));
+        Ok(records)
     }
 
     /// Facts of the scope, newest validity first.

@@ -6,6 +6,7 @@ use cml_core::{
     MemoryId, MessageId, Result, Scope, Score,
     memory::{EventType, MemoryItem, MemoryRecord, MemoryStatus, OperationType},
     ops::{ForgetAction, ForgetRequest, ForgetResponse, ListRequest},
+    wire::join_session,
 };
 
 use super::{
@@ -31,6 +32,7 @@ impl Engine {
     /// `InvalidInput` without a selector.
     pub async fn forget(&self, scope: &Scope, request: ForgetRequest) -> Result<ForgetResponse> {
         request.validate()?;
+        join_session(scope, request.session_id.clone())?;
         let repeatable = match &request.idempotency_key {
             Some(key) => Some(Repeatable::new("forget", key, scope, &request)?),
             None => None,

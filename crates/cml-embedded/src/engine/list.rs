@@ -4,6 +4,7 @@ use cml_core::{
     Error, Result, Scope,
     memory::{MemoryDetail, MemoryRecord},
     ops::{At, GetRequest, ListPage, ListRequest, OrderBy},
+    wire::join_session,
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,7 @@ impl Engine {
     /// `InvalidInput` for a cursor that no page of this order returned.
     pub async fn list(&self, scope: &Scope, request: ListRequest) -> Result<ListPage> {
         request.validate()?;
+        join_session(scope, request.session_id.clone())?;
         self.flush_accesses(scope.tenant()).await?;
         let mut after = request.cursor.as_deref().map(|cursor| read_cursor(cursor, &request)).transpose()?;
         let mut page = ListPage::default();

@@ -131,10 +131,11 @@ impl Plan {
         }
     }
 
-    /// Notes that a record mentions a name; an entity is one name per namespace and user.
+    /// Notes that a record mentions a name; an entity is one name per namespace and user. Its id does
+    /// not depend on the tenant, so that it is the same after a move to another one.
     pub(super) fn mention(&mut self, scope: &Scope, record: &MemoryRecord, mention: &extract::Mention) {
         let name_key = mention.name.to_lowercase();
-        let parts = [scope.tenant(), &record.namespace, &record.user_id, &name_key];
+        let parts = [&*record.namespace, &record.user_id, &name_key];
         let id = EntityId::from_uuid(
             uuid::Builder::from_custom_bytes(digest(&parts.map(str::as_bytes))).into_uuid(),
         );

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use cml_core::{
-    Progress, Result, Scope,
+    MemoryId, Progress, Result, Scope,
     memory::{EventType, OperationType},
     ops::ReembedProgress,
     provider::Embedder,
@@ -39,6 +39,33 @@ impl Engine {
         self.store.commit(plan.changes).await?;
         Ok(done)
     }
+
+    /// Makes the vectors that records of `tenant` lack by the model that serves.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store or the model is away, `Conflict` when another model serves by now.
+    pub(super) async fn embed_missing(&self, tenant: &str) -> Result<u64> {
+        let mut made = 0;
+        loop {
+            self.generation.check(self.store.as_ref()).await?;
+            let serving = self.generation.get();
+            let mut after = None;
+            let before = made;
+            loop {
+                let past = after.map(|id| (tenant, id));
+                let rows = self.store.unembedded(serving.id, Some(tenant), past, BATCH).await?;
+                let Some(last) = rows.last() else { break };
+                after = Some(last.record.id);
+                made += rows.len() as u64;
+                let serves = Precondition::Model(serving.id);
+                embed_rows(self.store.as_ref(), &serving, rows, Some(serves)).await?;
+            }
+            // A text that changed meanwhile still waits for its vector.
+            if made == before {
+                return Ok(made);
+            }
+        }
+    }
 }
 
 /// Makes a complete generation of vectors and lets it serve the store; the number of vectors made.
@@ -53,22 +80,34 @@ pub(crate) async fn make_generation(
     let id = store.open_generation(embedder.model()).await?;
     let serving = Serving { id, embedder: Arc::clone(embedder) };
     let mut done = 0;
+    let mut total = store.count_unembedded(id).await?;
+    let mut after: Option<(String, MemoryId)> = None;
     loop {
-        let (rows, remaining) = store.unembedded(id, BATCH).await?;
-        progress(ReembedProgress::new(done, done + remaining));
-        if rows.is_empty() {
+        let past = after.as_ref().map(|(tenant, id)| (tenant.as_str(), *id));
+        let rows = store.unembedded(id, None, past, BATCH).await?;
+        progress(ReembedProgress::new(done, total.max(done)));
+        let Some(last) = rows.last() else {
             // Others may have written since; then there is more to do.
             if store.close_generation(id).await? {
                 return Ok((id, done));
             }
+            total = done + store.count_unembedded(id).await?;
+            after = None;
             continue;
-        }
+        };
+        after = Some((last.record.tenant_id.clone(), last.record.id));
         done += rows.len() as u64;
-        embed_rows(store, &serving, rows).await?;
+        embed_rows(store, &serving, rows, None).await?;
     }
 }
 
-async fn embed_rows(store: &dyn Store, serving: &Serving, rows: Vec<Unembedded>) -> Result<()> {
+/// Makes the vectors of `rows`; a tenant's rows are left as they are where `require` does not hold.
+async fn embed_rows(
+    store: &dyn Store,
+    serving: &Serving,
+    rows: Vec<Unembedded>,
+    require: Option<Precondition>,
+) -> Result<()> {
     let own: Vec<_> = rows.iter().map(|row| spoken(&row.record.speaker, &row.record.text)).collect();
     let own: Vec<&str> = own.iter().map(AsRef::as_ref).collect();
     let own = serving.embed(&own).await?;
@@ -93,7 +132,8 @@ async fn embed_rows(store: &dyn Store, serving: &Serving, rows: Vec<Unembedded>)
         // A text that changed meanwhile is taken up again by the next round.
         plan.require(Precondition::Version(row.record.id, row.record.version));
     }
-    for plan in plans.into_values() {
+    for mut plan in plans.into_values() {
+        plan.changes.require.extend(require.clone());
         store.commit(plan.changes).await?;
     }
     Ok(())

@@ -299,6 +299,10 @@ impl Writer {
             if !id.is_some_and(planned) {
                 self.plan.require(Precondition::Key(key.clone(), id));
             }
+            if let Some(wrong) = current.as_ref().filter(|record| record.status == MemoryStatus::Deleted) {
+                // A memory that was marked as wrong gives its key back.
+                self.plan.change_record(wrong, |record| record.key = None);
+            }
             let replaced = current.filter(|record| record.status != MemoryStatus::Deleted);
             let answer = match replaced.and_then(|record| self.groups.get(&record.id).cloned()) {
                 Some(group) => self.replace(draft, &group),
@@ -562,7 +566,7 @@ pub(super) fn turn_row(record: &MemoryRecord, content: &Content) -> Option<TurnR
 }
 
 /// The turn of a message that became no memory of its own.
-fn message_turn(message: &Message, content: &Content) -> Option<TurnRow> {
+pub(super) fn message_turn(message: &Message, content: &Content) -> Option<TurnRow> {
     Some(TurnRow {
         id: message.id,
         namespace: message.namespace.clone(),

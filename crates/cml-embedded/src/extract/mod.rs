@@ -164,6 +164,13 @@ impl Extractor {
     }
 }
 
+/// Whether facts of this subject and slot exclude each other, as [`Statement::single_valued`] says of
+/// statements. Those about one of many ("a friend of mine") never do.
+#[must_use]
+pub fn is_exclusive(subject: &str, slot: &str) -> bool {
+    rules::is_single_valued(slot) && !subject.split('/').skip(1).any(words::is_one_of_many)
+}
+
 /// `value` for comparisons, as in [`Statement::value_key`].
 #[must_use]
 pub fn value_key(value: &str) -> String {
@@ -274,6 +281,31 @@ mod tests {
         let _ = (extractor.situations(text), extractor.slots_asked(text));
         for chunk in chunk(text, 5, &|text| text.chars().count().div_ceil(4)) {
             assert!(chunk.chars().count() <= 20);
+        }
+    }
+
+    #[test]
+    fn slots_are_exclusive_as_the_statements_that_fill_them() {
+        let said = |text: &str| {
+            let context = Context::new(DateTime::UNIX_EPOCH);
+            Extractor::default().analyse(text, &context).statements
+        };
+        for text in [
+            "I live in Berlin.",
+            "My favourite colour is blue.",
+            "I am allergic to peanuts.",
+            "I like tea.",
+            "My wife works at Acme.",
+            "My friend works at Acme.",
+            "I have two dogs.",
+            "My sister Anna lives in Lisbon.",
+        ] {
+            let statements = said(text);
+            assert!(!statements.is_empty(), "{text}");
+            for statement in statements {
+                let slot = statement.slot.as_deref().unwrap_or(&statement.predicate);
+                assert_eq!(is_exclusive(&statement.subject, slot), statement.single_valued, "{statement:?}");
+            }
         }
     }
 

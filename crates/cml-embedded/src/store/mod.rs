@@ -8,6 +8,7 @@
 
 #[cfg(feature = "lite")]
 pub mod sqlite;
+mod transfer;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,12 +21,14 @@ use cml_core::{
     FactId, MemoryId, MessageId, Result, Scope, Score, Subject,
     memory::{Event, Evidence, Fact, MemoryRecord, Message, RecordVersion, Role, Session},
     ops::{
-        Edge, Entity, EventPage, FactList, FactVersion, ListEvents, ListFacts, ListOrder, ListRequest,
-        Mention, OrderBy, Stats, TenantSummary,
+        Edge, Entity, EventPage, ExportLine, FactList, FactVersion, ListEvents, ListFacts, ListOrder,
+        ListRequest, Mention, OrderBy, Stats, TenantSummary,
     },
     provider::EmbeddingModel,
 };
 use half::f16;
+
+pub use self::transfer::{Known, RowKind};
 
 /// First 16 bytes of a SHA-256.
 pub type Digest = [u8; 16];
@@ -134,9 +137,33 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// of every tenant has its vector; `false`, and nothing changed, otherwise.
     async fn close_generation(&self, model: ModelId) -> Result<bool>;
 
-    /// Records that have no vector by `model`, of any tenant, with the text before them in their
-    /// session, at most `limit`; and how many there are in all.
-    async fn unembedded(&self, model: ModelId, limit: usize) -> Result<(Vec<Unembedded>, u64)>;
+    /// Records that have no vector by `model`, of one tenant or of all, with the text before them in
+    /// their session, by tenant and id after `after`, at most `limit`.
+    async fn unembedded(
+        &self,
+        model: ModelId,
+        tenant: Option<&str>,
+        after: Option<(&str, MemoryId)>,
+        limit: usize,
+    ) -> Result<Vec<Unembedded>>;
+
+    /// How many records have no vector by `model`.
+    async fn count_unembedded(&self, model: ModelId) -> Result<u64>;
+
+    /// Rows of `kind` that the scope sees, as lines of the portable format, in the order of their keys:
+    /// those after the row of `after`, at most `limit`. Versions, vectors, mentions, edges and evidence
+    /// are seen with what they hang on; facts come without their evidence.
+    async fn export(
+        &self,
+        scope: &Scope,
+        kind: RowKind,
+        after: Option<&ExportLine>,
+        limit: usize,
+    ) -> Result<Vec<ExportLine>>;
+
+    /// What is known of each of these rows, all of one kind, in their order. The scope's tenant counts,
+    /// not the one that the rows name. An embedding is compared with the vectors of the model that serves.
+    async fn known(&self, scope: &Scope, rows: &[ExportLine]) -> Result<Vec<Known>>;
 
     /// A small request, for health checks: version of the database and where it keeps its rows.
     async fn ping(&self) -> Result<BTreeMap<String, serde_json::Value>>;
@@ -220,6 +247,9 @@ pub struct ChangeSet {
     pub delete_records: Vec<MemoryId>,
     /// Opened where no session of this id exists; an existing one is left as it is.
     pub sessions: Vec<Session>,
+    /// Put at their own number in their session; one whose number is taken, or that would come before
+    /// one placed by this change set, is appended instead. Left out where the id is taken.
+    pub placed: Vec<Message>,
     /// Appended to their sessions: the store numbers them (`seq` is ignored).
     pub messages: Vec<Message>,
     /// Put. The row's former state goes to `versions`, given apart.
@@ -228,6 +258,8 @@ pub struct ChangeSet {
     pub versions: Vec<RecordVersion>,
     /// Put; those of a session take the number of their message.
     pub turns: Vec<TurnRow>,
+    /// Records whose vectors are removed: they stand for a former text.
+    pub unembed: Vec<MemoryId>,
     /// Put, one per (record, model, view).
     pub embeddings: Vec<EmbeddingPut>,
     /// Put; the evidence inside is ignored.
@@ -276,6 +308,8 @@ pub struct Committed {
     pub seq: u64,
     /// Rows removed by `erase` and `delete_records`, by table.
     pub removed: BTreeMap<String, u64>,
+    /// Placed messages that got another number than their own.
+    pub moved: u64,
 }
 
 /// Where a tenant stands.

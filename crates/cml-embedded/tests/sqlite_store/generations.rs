@@ -30,9 +30,13 @@ async fn a_generation_serves_when_every_record_has_its_vector() -> TestResult {
     assert_eq!(generations.serving, Some((1, model())));
     assert_eq!(generations.opened, Some((id, next.clone())));
 
-    let (waiting, total) = store.unembedded(id, 2).await?;
-    assert_eq!((waiting.len(), total), (2, 4));
-    let (waiting, _) = store.unembedded(id, 10).await?;
+    assert_eq!(store.count_unembedded(id).await?, 4);
+    let first = store.unembedded(id, None, None, 3).await?;
+    let last = &first[2].record;
+    let rest = store.unembedded(id, None, Some((&last.tenant_id, last.id)), 10).await?;
+    let waiting = store.unembedded(id, None, None, 10).await?;
+    assert_eq!((first.len(), rest.len(), waiting.len()), (3, 1, 4));
+    assert_eq!(store.unembedded(id, Some("globex"), None, 10).await?.len(), 1);
     let before: Vec<_> = waiting.iter().map(|row| (row.record.id, row.before.as_deref())).collect();
     assert!(before.contains(&(texts[0].id, None)) && before.contains(&(texts[2].id, Some("text 1"))));
 

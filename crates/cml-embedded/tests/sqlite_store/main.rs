@@ -8,3 +8,4 @@ mod fixtures;
 mod generations;
 mod list;
 mod open;
+mod transfer;

@@ -1,13 +1,13 @@
 //! Applies one change set inside the writer's transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
-use cml_core::{MemoryId, Result};
+use cml_core::{FactId, MemoryId, Result};
 use sqlx::SqliteConnection;
 
 use super::{batch::Batch, check, clean, erase, lookup, numbers, puts, values::Binds};
-use crate::store::{Access, ChangeSet, Changed, Committed, Outcome, Reinforcement};
+use crate::store::{Access, ChangeSet, Changed, Committed, EmbeddingPut, Outcome, Reinforcement};
 
 /// Changes kept per tenant for those who follow them.
 const KEPT_CHANGES: u64 = 200_000;
@@ -49,16 +49,27 @@ pub(super) async fn apply(
     log.changed.extend(changes.records.iter().map(|put| Changed::Record(put.record.id)));
     log.changed.extend(changes.turns.iter().map(|turn| Changed::Turn(turn.id)));
     log.changed.extend(changes.facts.iter().map(|fact| Changed::Fact(fact.id)));
+    let put: HashSet<FactId> = changes.facts.iter().map(|fact| fact.id).collect();
+    let others: BTreeSet<FactId> =
+        changes.evidence.iter().map(|(fact, _)| *fact).filter(|fact| !put.contains(fact)).collect();
+    log.changed.extend(others.into_iter().map(Changed::Fact));
     log.changed.extend(changes.reinforced.iter().map(|reinforced| Changed::Record(reinforced.id)));
 
-    let numbers = numbers::of_messages(connection, tenant, &changes.messages).await?;
+    log.changed.extend(revectored(connection, changes).await?);
+
+    let (places, moved) = numbers::of_placed(connection, tenant, &changes.placed).await?;
+    let mut numbers =
+        numbers::of_messages(connection, tenant, &changes.messages, &changes.placed, &places).await?;
+    numbers.extend(places);
     let stored = numbers::of_turns(connection, tenant, &changes.turns, &numbers).await?;
     let mut batch = Batch::new(connection, is_small(changes) && log.changed.len() <= SMALL);
     batch.put(&puts::SESSION, &changes.sessions, puts::session).await?;
+    batch.put(&puts::PLACED, &changes.placed, puts::message(&numbers)).await?;
     batch.put(&puts::MESSAGE, &changes.messages, puts::message(&numbers)).await?;
     batch.put(&puts::RECORD, &changes.records, puts::record).await?;
     batch.put(&puts::RECORD_VERSION, &changes.versions, puts::record_version).await?;
     batch.put(&puts::TURN, &changes.turns, puts::turn(tenant, &numbers, &stored)).await?;
+    unembed(&mut batch, tenant, &changes.unembed).await?;
     batch.put(&puts::EMBEDDING, &changes.embeddings, puts::embedding(tenant)).await?;
     batch.put(&puts::FACT, &changes.facts, puts::fact).await?;
     batch.put(&puts::FACT_VERSION, &changes.fact_versions, puts::fact_version).await?;
@@ -92,12 +103,29 @@ pub(super) async fn apply(
         .await?;
     batch.run(frame.end, |_none| {}).await?;
     batch.finish().await?;
-    Ok(Outcome::Committed(Committed { seq: state.last_seq, removed: log.removed }))
+    Ok(Outcome::Committed(Committed { seq: state.last_seq, removed: log.removed, moved }))
+}
+
+/// Records of which only the vectors of the model that serves change.
+async fn revectored(connection: &mut SqliteConnection, changes: &ChangeSet) -> Result<Vec<Changed>> {
+    if changes.embeddings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let put: HashSet<MemoryId> = changes.records.iter().map(|put| put.record.id).collect();
+    let others: Vec<&EmbeddingPut> =
+        changes.embeddings.iter().filter(|embedding| !put.contains(&embedding.record)).collect();
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let serving = lookup::serving(connection).await?;
+    let others = others.into_iter().filter(|embedding| embedding.model == serving);
+    Ok(others.map(|embedding| Changed::Record(embedding.record)).collect())
 }
 
 /// Whether no table gets more than a few rows.
 fn is_small(changes: &ChangeSet) -> bool {
     [
+        changes.placed.len(),
         changes.messages.len(),
         changes.records.len(),
         changes.versions.len(),
@@ -170,6 +198,22 @@ fn instant_of(changes: &ChangeSet) -> DateTime<Utc> {
     let reinforced = changes.reinforced.iter().map(|reinforced| reinforced.at);
     let accessed = changes.accessed.iter().map(|access| access.at);
     events.chain(reinforced).chain(accessed).max().unwrap_or_else(Utc::now)
+}
+
+async fn unembed(batch: &mut Batch<'_>, tenant: &str, records: &[MemoryId]) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let values = |binds: &mut Binds| {
+        binds.add(tenant).ids(records.iter().map(MemoryId::as_uuid));
+    };
+    batch
+        .run(
+            "DELETE FROM embeddings WHERE tenant_id = ? AND model_id IN (SELECT id FROM models) AND view IN \
+             (0, 1) AND record_id IN (SELECT unhex(value) FROM json_each(?))",
+            values,
+        )
+        .await
 }
 
 async fn reinforce(batch: &mut Batch<'_>, tenant: &str, rows: &[Reinforcement]) -> Result<()> {

@@ -13,12 +13,13 @@ use super::{
     commit::Log,
     puts,
     sql::{Sql, all, binds, first, run, run_plain},
-    values::Binds,
+    values::{Binds, Columns},
 };
-use crate::store::Changed;
+use crate::store::{Changed, Digest};
 
-/// Ids of what goes, by kind: `record`, `message`, `turn`, `fact`, `entity`. With `touched` behind the
-/// kind, those that lose something of theirs and stay if anything is left.
+/// Ids of what goes, by kind: `record`, `message`, `turn`, `fact`, `entity`, `session`, `event`; with
+/// `touched` behind the kind, those that lose something of theirs and stay if anything is left; with
+/// `version` behind it, those that lose former states.
 const GONE: &str = "CREATE TEMP TABLE IF NOT EXISTS gone (kind TEXT NOT NULL, id BLOB NOT NULL, PRIMARY KEY \
      (kind, id)) WITHOUT ROWID";
 
@@ -32,9 +33,18 @@ pub(super) async fn subject(
     run_plain(connection, GONE).await?;
     let mut removal = Removal { connection, tenant, log };
     let whole = Whole::of(subject);
-    for (kind, table) in [("record", "records"), ("message", "messages"), ("turn", "terms")] {
-        let mut sql = Sql::new("INSERT INTO temp.gone SELECT ?, id FROM ");
+    for (kind, id, table) in [
+        ("record", "id", "records"),
+        ("message", "id", "messages"),
+        ("turn", "id", "terms"),
+        ("session", "CAST(session_id AS BLOB)", "sessions"),
+        ("event", "id", "events"),
+        ("fact version", "id", "fact_versions"),
+    ] {
+        let mut sql = Sql::new("INSERT OR IGNORE INTO temp.gone SELECT ?, ");
         sql.bind(kind)
+            .push(id)
+            .push(" FROM ")
             .push(table)
             .push(" WHERE tenant_id = ?")
             .bind(tenant)
@@ -266,11 +276,18 @@ impl Removal<'_, '_> {
 
     /// Leaves tombstones, lists the changes, and forgets what was collected.
     async fn finish(&mut self) -> Result<()> {
-        for (kind, table) in [("record", "records"), ("message", "messages"), ("fact", "facts")] {
-            let ids = self.ids(kind).await?;
+        for (kind, table) in [
+            ("record", "records"),
+            ("message", "messages"),
+            ("fact", "facts"),
+            ("session", "sessions"),
+            ("event", "events"),
+            ("fact version", "fact_versions"),
+        ] {
+            let ids: Vec<Vec<u8>> = self.gone(kind, |columns| columns.get()).await?;
             let tenant = self.tenant;
             let mut batch = Batch::new(self.connection, false);
-            let bind = |binds: &mut Binds, id: &Uuid| {
+            let bind = |binds: &mut Binds, id: &Vec<u8>| {
                 binds.add(tenant).add(tombstone(table, id).as_slice());
             };
             batch.put(&puts::TOMBSTONE, &ids, bind).await?;
@@ -288,10 +305,18 @@ impl Removal<'_, '_> {
     }
 
     async fn ids(&mut self, kind: &'static str) -> Result<Vec<Uuid>> {
+        self.gone(kind, |columns| columns.id()).await
+    }
+
+    async fn gone<T>(
+        &mut self,
+        kind: &'static str,
+        read: impl Fn(&mut Columns<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let values = binds(|binds| {
             binds.add(kind);
         });
-        all(self.connection, "SELECT id FROM temp.gone WHERE kind = ?", values, |columns| columns.id()).await
+        all(self.connection, "SELECT id FROM temp.gone WHERE kind = ?", values, read).await
     }
 
     async fn count(&mut self, kind: &'static str) -> Result<u64> {
@@ -332,8 +357,8 @@ fn among(column: &str, kind: &str) -> String {
 }
 
 /// First 16 bytes of the SHA-256 of a table's name and an id.
-fn tombstone(table: &str, id: &Uuid) -> [u8; 16] {
-    let hash = Sha256::new().chain_update(table).chain_update(id.as_bytes()).finalize();
+pub(super) fn tombstone(table: &str, id: &[u8]) -> Digest {
+    let hash = Sha256::new().chain_update(table).chain_update(id).finalize();
     let mut digest = [0; 16];
     digest.copy_from_slice(&hash[..16]);
     digest

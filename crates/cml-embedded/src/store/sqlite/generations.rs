@@ -1,6 +1,6 @@
 //! Generations of vectors: the one that serves, and the one that is made beside it.
 
-use cml_core::{Result, provider::EmbeddingModel};
+use cml_core::{MemoryId, Result, provider::EmbeddingModel};
 use sqlx::SqliteConnection;
 
 use super::{
@@ -104,27 +104,41 @@ pub(super) async fn close(connection: &mut SqliteConnection, model: ModelId) -> 
     .await
 }
 
-/// Records without a vector by `model` and the text before each in its session, and how many there are.
+/// Records without a vector by `model` and the text before each in its session, by tenant and id.
 pub(super) async fn unembedded(
     connection: &mut SqliteConnection,
     model: ModelId,
+    tenant: Option<&str>,
+    after: Option<(&str, MemoryId)>,
     limit: usize,
-) -> Result<(Vec<Unembedded>, u64)> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) {WITHOUT_VECTOR}"));
-    let total = first(connection, sql, one(model), |columns| columns.number()).await?.unwrap_or_default();
+) -> Result<Vec<Unembedded>> {
+    let within = if tenant.is_some() { "AND r.tenant_id = ?" } else { "" };
+    let past = if after.is_some() { "AND (r.tenant_id, r.id) > (?, ?)" } else { "" };
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {RECORD}, (SELECT b.text FROM messages m JOIN messages b ON b.tenant_id = m.tenant_id AND \
          b.session_id = m.session_id AND b.seq < m.seq WHERE m.tenant_id = r.tenant_id AND m.id = \
-         r.message_id ORDER BY b.seq DESC LIMIT 1) {WITHOUT_VECTOR} LIMIT ?"
+         r.message_id ORDER BY b.seq DESC LIMIT 1) {WITHOUT_VECTOR} {within} {past} ORDER BY r.tenant_id, r.id LIMIT ?"
     ));
     let values = binds(|binds| {
-        binds.add(model).add(i64::try_from(limit).unwrap_or(i64::MAX));
+        binds.add(model);
+        if let Some(tenant) = tenant {
+            binds.add(tenant);
+        }
+        if let Some((tenant, id)) = after {
+            binds.add(tenant).id(id.as_uuid());
+        }
+        binds.add(i64::try_from(limit).unwrap_or(i64::MAX));
     });
-    let rows = all(connection, sql, values, |columns| {
+    all(connection, sql, values, |columns| {
         Ok(Unembedded { record: record(columns)?, before: columns.get()? })
     })
-    .await?;
-    Ok((rows, total))
+    .await
+}
+
+/// How many records have no vector by `model`.
+pub(super) async fn count_unembedded(connection: &mut SqliteConnection, model: ModelId) -> Result<u64> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) {WITHOUT_VECTOR}"));
+    Ok(first(connection, sql, one(model), |columns| columns.number()).await?.unwrap_or_default())
 }
 
 fn one(id: ModelId) -> Binds {

@@ -12,9 +12,11 @@ mod commit;
 mod connection;
 mod erase;
 mod error;
+mod export;
 mod follow;
 mod generations;
 mod index;
+mod known;
 mod list;
 mod lookup;
 mod numbers;
@@ -32,7 +34,7 @@ use async_trait::async_trait;
 use cml_core::{
     FactId, MemoryId, MessageId, Result, Scope,
     memory::{Fact, MemoryRecord, Message, RecordVersion, Session},
-    ops::{EventPage, FactList, ListEvents, ListFacts, ListRequest, Stats, TenantSummary},
+    ops::{EventPage, ExportLine, FactList, ListEvents, ListFacts, ListRequest, Stats, TenantSummary},
     provider::EmbeddingModel,
 };
 use serde_json::Value;
@@ -44,8 +46,8 @@ use self::{
     writer::{Target, Writer},
 };
 use super::{
-    ChangeSet, Follower, Generations, IndexedRow, ModelId, Observed, Outcome, PageKey, Removal, Select,
-    Store, Tail, TenantState, TurnRow, Unembedded, Wanted,
+    ChangeSet, Follower, Generations, IndexedRow, Known, ModelId, Observed, Outcome, PageKey, Removal,
+    RowKind, Select, Store, Tail, TenantState, TurnRow, Unembedded, Wanted,
 };
 
 /// Where and how to open a [`SqliteStore`].
@@ -231,10 +233,34 @@ impl Store for SqliteStore {
         self.writer.close_generation(model).await
     }
 
-    async fn unembedded(&self, model: ModelId, limit: usize) -> Result<(Vec<Unembedded>, u64)> {
+    async fn unembedded(
+        &self,
+        model: ModelId,
+        tenant: Option<&str>,
+        after: Option<(&str, MemoryId)>,
+        limit: usize,
+    ) -> Result<Vec<Unembedded>> {
+        generations::unembedded(self.readers.get().await?.connection()?, model, tenant, after, limit).await
+    }
+
+    async fn count_unembedded(&self, model: ModelId) -> Result<u64> {
+        generations::count_unembedded(self.readers.get().await?.connection()?, model).await
+    }
+
+    async fn export(
+        &self,
+        scope: &Scope,
+        kind: RowKind,
+        after: Option<&ExportLine>,
+        limit: usize,
+    ) -> Result<Vec<ExportLine>> {
+        export::page(self.readers.get().await?.connection()?, scope, kind, after, limit).await
+    }
+
+    async fn known(&self, scope: &Scope, rows: &[ExportLine]) -> Result<Vec<Known>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        generations::unembedded(&mut snapshot, model, limit).await
+        known::known(&mut snapshot, scope, rows).await
     }
 
     async fn ping(&self) -> Result<BTreeMap<String, Value>> {

@@ -12,17 +12,69 @@ use crate::store::TurnRow;
 /// Place in its session by message.
 pub(super) type Numbers = HashMap<MessageId, u64>;
 
-/// Numbers new messages after the last of their sessions.
+/// Keeps the numbers of placed messages as far as they are free, and says how many are not.
+pub(super) async fn of_placed(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    placed: &[Message],
+) -> Result<(Numbers, u64)> {
+    let mut numbers = HashMap::with_capacity(placed.len());
+    let mut moved = 0;
+    if placed.is_empty() {
+        return Ok((numbers, moved));
+    }
+    let mut last = last_numbers(connection, tenant, placed).await?;
+    let taken = taken(connection, tenant, placed).await?;
+    // The last number that a message of this change set got, by session.
+    let mut ends: HashMap<&str, u64> = HashMap::new();
+    for (message, taken) in placed.iter().zip(taken) {
+        let last = last.entry(&message.session_id).or_default();
+        let end = ends.entry(&message.session_id).or_default();
+        let number = if taken || message.seq <= *end {
+            moved += 1;
+            *last + 1
+        } else {
+            message.seq
+        };
+        (*last, *end) = (number.max(*last), number);
+        numbers.insert(message.id, number);
+    }
+    Ok((numbers, moved))
+}
+
+/// Whether the number of each message is that of a stored one.
+async fn taken(connection: &mut SqliteConnection, tenant: &str, messages: &[Message]) -> Result<Vec<bool>> {
+    let places: Vec<(&str, u64)> =
+        messages.iter().map(|message| (&*message.session_id, message.seq)).collect();
+    all(
+        connection,
+        "SELECT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = ? AND m.session_id = w.value ->> 0 AND \
+         m.seq = w.value ->> 1) FROM json_each(?) w ORDER BY w.key",
+        binds(|binds| {
+            binds.add(tenant).json(&places);
+        }),
+        |columns| columns.get(),
+    )
+    .await
+}
+
+/// Numbers new messages after the last of their sessions, and after those placed in the same commit.
 pub(super) async fn of_messages(
     connection: &mut SqliteConnection,
     tenant: &str,
     messages: &[Message],
+    placed: &[Message],
+    places: &Numbers,
 ) -> Result<Numbers> {
     let mut numbers = HashMap::with_capacity(messages.len());
     if messages.is_empty() {
         return Ok(numbers);
     }
     let mut last = last_numbers(connection, tenant, messages).await?;
+    for message in placed {
+        let number = last.entry(&message.session_id).or_default();
+        *number = places.get(&message.id).copied().unwrap_or_default().max(*number);
+    }
     for message in messages {
         let number = last.entry(&message.session_id).or_default();
         *number += 1;

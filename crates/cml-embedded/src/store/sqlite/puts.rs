@@ -16,6 +16,7 @@ use crate::store::{Changed, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, Vi
 
 pub(super) const SESSION: Put = Put::new("sessions", &[rows::SESSION], Conflict::Keep);
 pub(super) const MESSAGE: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Fail);
+pub(super) const PLACED: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Keep);
 pub(super) const RECORD: Put =
     Put::new("records", &[rows::RECORD, "dedup"], Conflict::Replace("tenant_id, id"));
 pub(super) const RECORD_VERSION: Put =

@@ -78,6 +78,11 @@ impl Sql {
         self
     }
 
+    pub(super) fn bind_id(&mut self, id: &Uuid) -> &mut Self {
+        self.binds.id(id);
+        self
+    }
+
     /// The value of a placeholder that is only there with the value.
     pub(super) fn bind_given(&mut self, value: Option<&str>) -> &mut Self {
         if let Some(value) = value {

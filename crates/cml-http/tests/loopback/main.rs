@@ -1,0 +1,5 @@
+//! The client against a server on a loopback port: one of ours, and the original.
+
+mod original;
+mod ours;
+mod support;

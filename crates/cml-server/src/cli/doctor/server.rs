@@ -1,0 +1,176 @@
+//! A server.
+
+use std::time::Duration;
+
+use axum::http::Uri;
+use cml::{Config, Error, ErrorKind, Memory};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+use super::{Findings, local};
+
+/// Longest time that a step waits for the server.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the server what any verb would; where it does not answer, looks for the step that fails.
+pub(super) async fn examine(config: &Config, findings: &mut Findings) {
+    let Some(place) = Place::of(config) else {
+        let remedy = "name it as http://HOST:PORT or https://HOST with --url or CML_BASE_URL";
+        return findings.fail("address", "the server's address is no URL with a host".to_owned(), remedy);
+    };
+    findings.ok("address", place.to_string());
+    dangers(config, &place, findings);
+
+    let mut config = config.clone();
+    config.http.max_retries = 0;
+    config.http.timeout = config.http.timeout.min(PATIENCE);
+    let memory = match Memory::connect(&config).await {
+        Ok(memory) => memory,
+        Err(error) => return place.search(&error, findings).await,
+    };
+    match memory.health().await {
+        Err(error) => return place.search(&error, findings).await,
+        Ok(health) => {
+            findings.ok("answer", format!("the server is {}", health.status));
+            version(&health.version, findings);
+        }
+    }
+    local::components(&memory, findings).await;
+    key(&config, &memory, findings).await;
+    // Nothing is pending at a server that was only asked.
+    let _closed = memory.close().await;
+}
+
+fn dangers(config: &Config, place: &Place, findings: &mut Findings) {
+    if !place.tls && !place.is_here() && config.http.api_key.is_some() {
+        let message = "the key and every text travel without encryption".to_owned();
+        findings.warn("encryption", message, "put TLS in front of the server and use https");
+    }
+    if place.tls && !config.http.verify_ssl {
+        let message = "the server's certificate is not checked".to_owned();
+        findings.warn("encryption", message, "set http.verify_ssl to true");
+    }
+}
+
+fn version(theirs: &str, findings: &mut Findings) {
+    let ours = env!("CARGO_PKG_VERSION");
+    let line = |version: &str| version.rsplit_once('.').map(|(line, _)| line.to_owned());
+    if theirs.is_empty() {
+        let remedy = "verbs that it lacks end with code 7; `cml serve` has them all";
+        findings.warn("version", "the server says none: it is not ours, or an old one".to_owned(), remedy);
+    } else if line(theirs) == line(ours) {
+        findings.ok("version", format!("{theirs}, as this program's {ours}"));
+    } else {
+        let message = format!("the server has {theirs}, this program is {ours}");
+        findings.warn("version", message, "bring both to the same version");
+    }
+}
+
+/// Whether the key is known, may use the tenant, and is an admin's.
+async fn key(config: &Config, memory: &Memory, findings: &mut Findings) {
+    let tenant = &config.tenant;
+    let given = config.http.api_key.is_some();
+    match memory.stats().await {
+        Ok(stats) => {
+            findings.ok("key", "the server accepts it".to_owned());
+            findings.ok("tenant", format!("{tenant}, with {} memories in the scope", stats.total_memories));
+        }
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+            let message = if given { "the server does not know the key" } else { "no key is given" };
+            return findings.fail("key", message.to_owned(), "give it with CML_API_KEY or --api-key");
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let message = format!("the key may not use the tenant {tenant}: {}", error.message());
+            let remedy = "use that tenant's key or an admin key, or name the key's own tenant with --tenant";
+            return findings.fail("tenant", message, remedy);
+        }
+        Err(error) => return findings.error("memories", &error, "look at the server's log"),
+    }
+    match memory.tenants().await {
+        Ok(_) => findings.ok("admin", "the key may use administrative verbs".to_owned()),
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unauthenticated) => {
+            let message = "the key may not use erase, export, import and tenants".to_owned();
+            findings.ok("admin", message);
+        }
+        Err(error) => findings.warn("admin", error.message().to_owned(), "look at the server's log"),
+    }
+}
+
+/// Where the server is.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+impl Place {
+    fn of(config: &Config) -> Option<Self> {
+        let address: Uri = config.http.base_url.parse().ok()?;
+        let tls = address.scheme_str() == Some("https");
+        let host = address.host()?.to_owned();
+        Some(Self { host, port: address.port_u16().unwrap_or(if tls { 443 } else { 80 }), tls })
+    }
+
+    fn is_here(&self) -> bool {
+        matches!(self.host.as_str(), "localhost" | "[::1]") || self.host.starts_with("127.")
+    }
+
+    /// The step at which reaching the server fails.
+    async fn search(&self, error: &Error, findings: &mut Findings) {
+        if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
+            return findings.error("answer", error, "look at the server's log");
+        }
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = match timeout(PATIENCE, lookup_host((host, self.port))).await {
+            Ok(Ok(addresses)) => addresses.collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        if addresses.is_empty() {
+            let message = format!("the name {host} has no address");
+            return findings.fail("name", message, "correct the host in --url or CML_BASE_URL");
+        }
+        findings.ok("name", format!("{host} is known"));
+        let connected = timeout(PATIENCE, TcpStream::connect(addresses.as_slice())).await;
+        if !matches!(connected, Ok(Ok(_))) {
+            let remedy =
+                "start the server with `cml serve`, correct --url or CML_BASE_URL, or open the firewall";
+            return findings.fail("connection", format!("nothing answers at {self}"), remedy);
+        }
+        findings.ok("connection", format!("something listens at {self}"));
+        let remedy = if self.tls {
+            "check the server's certificate and the root certificates of this machine, or whether it speaks http"
+        } else {
+            "check that it is a server of memories and speaks http, and look at its log"
+        };
+        findings.error(if self.tls { "encryption" } else { "answer" }, error, remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let place = |url: &str| {
+            let mut config = Config::default();
+            config.http.base_url = url.to_owned();
+            Place::of(&config).map(|place| (place.to_string(), place.is_here()))
+        };
+        let at = |text: &str, here| Some((text.to_owned(), here));
+        assert_eq!(place("http://localhost:8000"), at("http://localhost:8000", true));
+        assert_eq!(place("https://memory.example/base"), at("https://memory.example:443", false));
+        assert_eq!(place("http://[::1]:9"), at("http://[::1]:9", true));
+        assert_eq!(place("http://"), None);
+    }
+}
