@@ -58,7 +58,7 @@ pub use cml_embedded as embedded;
 pub use cml_http as http;
 
 /// The README's programs are compiled with the documentation tests.
-#[cfg(all(doctest, feature = "embedded-lite"))]
+#[cfg(all(doctest, feature = "embedded-lite", feature = "http"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
@@ -71,3 +71,13 @@ struct GettingStarted;
 #[cfg(all(doctest, feature = "embedded-lite"))]
 #[doc = include_str!("../../../docs/configuration.md")]
 struct Configuration;
+
+/// And those of server mode.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../../../docs/server.md")]
+struct ServerMode;
+
+/// And those of the migration.
+#[cfg(all(doctest, feature = "embedded-lite", feature = "http"))]
+#[doc = include_str!("../../../docs/migration.md")]
+struct Migration;
