@@ -2,13 +2,13 @@
 
 use cml::{
     ErrorKind,
-    ops::{ForgetRequest, TurnRequest, UpdateRequest, WriteRequest},
+    ops::{CreateSession, ForgetRequest, TurnRequest, UpdateRequest, WriteRequest},
 };
 
 use crate::{
     case::{Case, CaseResult, cases},
     ctx::Ctx,
-    texts::{failed, ids, open, sentences, some},
+    texts::{failed, ids, invalid, open, sentences, some},
 };
 
 const TEXT: &str = "The safe is under the stairs.";
@@ -98,6 +98,63 @@ async fn a_repeated_turn_stores_nothing_new(ctx: &Ctx) -> CaseResult {
     Ok(())
 }
 
+async fn a_repeated_turn_returns_the_first_answer(ctx: &Ctx) -> CaseResult {
+    let hotel = ctx.write("The hotel in Porto costs 90 euros.").await?;
+    let request = |text: &str| {
+        TurnRequest::new(text).with_assistant_response("The hotel in Porto takes ninety euros a night.")
+    };
+    for (number, turn_id, key) in [(1, Some("t1"), None), (2, None, Some("k1")), (3, Some("t1"), Some("k2"))]
+    {
+        let session = ctx.session(&format!("s{number}"))?;
+        let mut request = request(&format!("How much is hotel number {number} in Porto?"));
+        request.turn_id = turn_id.map(str::to_owned);
+        request.idempotency_key = key.map(str::to_owned);
+        let first = session.turn(request.clone()).await?;
+        assert!(first.memory_context.contains("90 euros") && ids(&first.memories).contains(&hotel));
+        for _ in 0..2 {
+            assert_eq!(session.turn(request.clone()).await?, first);
+        }
+        assert_eq!(ctx.get(hotel).await?.access_count, number, "counted once per turn");
+        if turn_id.is_some() {
+            request.idempotency_key = Some(format!("of another attempt {number}"));
+            assert_eq!(session.turn(request).await?, first, "the id of the turn is enough");
+        }
+    }
+    Ok(())
+}
+
+async fn a_repeated_turn_leaves_out_what_was_forgotten_meanwhile(ctx: &Ctx) -> CaseResult {
+    let kept = ctx.write("The hotel in Porto has a pool.").await?;
+    let gone = ctx.write("The hotel in Porto costs 90 euros.").await?;
+    let request = TurnRequest::new("How much is the hotel in Porto?")
+        .with_assistant_response("I do not know what it costs.")
+        .with_idempotency_key("k1");
+    let first = ctx.turn(request.clone()).await?;
+    assert!(ids(&first.memories).contains(&gone) && ids(&first.memories).contains(&kept));
+    ctx.forget(ForgetRequest::ids([gone])).await?;
+    let again = ctx.turn(request).await?;
+    assert_eq!((ids(&again.memories), again.memories_retrieved), (vec![kept], 1));
+    assert!(!again.memory_context.contains("90 euros") && again.memory_context.contains("pool"));
+    assert_eq!(again.memories_stored, first.memories_stored);
+    Ok(())
+}
+
+async fn a_repeated_opening_returns_the_first_session(ctx: &Ctx) -> CaseResult {
+    let sessions = ctx.backend.sessions()?;
+    let request = |name: &str| CreateSession::new().with_name(name).with_idempotency_key("k1");
+    let first = sessions.create(&ctx.scope, request("trip")).await?;
+    assert_eq!(sessions.create(&ctx.scope, request("trip")).await?, first);
+    failed(sessions.create(&ctx.scope, request("work")).await, ErrorKind::Conflict)?;
+    let listed = sessions.list(&ctx.scope).await?;
+    assert_eq!(listed, std::slice::from_ref(&first));
+    sessions.clear(&ctx.scope, &first.session_id).await?;
+    assert_ne!(sessions.create(&ctx.scope, request("trip")).await?.session_id, first.session_id);
+    invalid(
+        sessions.create(&ctx.scope, CreateSession::new().with_idempotency_key("")).await,
+        "idempotency_key",
+    )
+}
+
 async fn a_turn_with_the_key_of_another_is_a_conflict(ctx: &Ctx) -> CaseResult {
     let session = ctx.session("s1")?;
     let turn = |text: &str| {
@@ -159,6 +216,9 @@ pub(crate) const CASES: &[Case] = cases![
     a_failed_write_leaves_its_idempotency_key_free: Idempotency,
     a_repeated_turn_id_of_a_session_returns_the_first_answer: Idempotency Sessions List,
     a_repeated_turn_stores_nothing_new: Idempotency Sessions List,
+    a_repeated_turn_returns_the_first_answer: Idempotency Sessions,
+    a_repeated_turn_leaves_out_what_was_forgotten_meanwhile: Idempotency,
+    a_repeated_opening_returns_the_first_session: Idempotency Sessions,
     a_turn_with_the_key_of_another_is_a_conflict: Idempotency Sessions,
     a_repeated_update_changes_once: Idempotency List,
     a_repeated_forget_returns_the_first_count: Idempotency,

@@ -107,7 +107,9 @@ async fn a_slot_never_has_two_current_values(ctx: &Ctx) -> CaseResult {
         let report = import(into, lines).await?;
         assert!(report.imported.is_empty(), "{report:?}");
     }
-    assert!(ctx.get(old).await?.valid_to.is_some(), "it said nothing else");
+    for place in [ctx, &other] {
+        assert!(place.get(old).await?.valid_to.is_some(), "it said nothing else");
+    }
     Ok(())
 }
 
@@ -145,7 +147,7 @@ async fn a_broken_row_is_named_before_anything_is_stored(ctx: &Ctx) -> CaseResul
     let other = ctx.stranger()?;
     other.session("s1")?.write("The safe is new.").await?;
     let lines = export(&other).await?;
-    let broken: [(&str, Spoil); 5] = [
+    let broken: [(&str, Spoil); 7] = [
         ("header", |line| {
             if let ExportLine::Header(header) = line {
                 header.version = FORMAT_VERSION + 1;
@@ -154,6 +156,16 @@ async fn a_broken_row_is_named_before_anything_is_stored(ctx: &Ctx) -> CaseResul
         ("message", |line| {
             if let ExportLine::Message(row) = line {
                 row.seq = 0;
+            }
+        }),
+        ("message", |line| {
+            if let ExportLine::Message(row) = line {
+                row.text = "a".repeat(400_001);
+            }
+        }),
+        ("record", |line| {
+            if let ExportLine::Record(row) = line {
+                row.metadata.insert("large".into(), "a".repeat(1 << 20).into());
             }
         }),
         ("record", |line| {
@@ -278,8 +290,8 @@ fn foreign(text: &str) -> CaseResult<MemoryRecord> {
     })
 }
 
-async fn rows_of_a_foreign_system_go_through_the_gate(ctx: &Ctx) -> CaseResult {
-    let header = ExportHeader {
+fn foreign_header() -> CaseResult<ExportHeader> {
+    Ok(ExportHeader {
         format: FORMAT_NAME.into(),
         version: FORMAT_VERSION,
         created_at: at("2024-03-02T10:00:00Z")?,
@@ -287,7 +299,75 @@ async fn rows_of_a_foreign_system_go_through_the_gate(ctx: &Ctx) -> CaseResult {
         counts: [("record".to_owned(), 6)].into(),
         origin: Some("elsewhere".into()),
         losses: vec!["messages were not to be had".into()],
+    })
+}
+
+fn foreign_lines(records: impl IntoIterator<Item = MemoryRecord>) -> CaseResult<Vec<ExportLine>> {
+    let mut lines = vec![ExportLine::Header(foreign_header()?)];
+    lines.extend(records.into_iter().map(|record| ExportLine::Record(Box::new(record))));
+    Ok(lines)
+}
+
+async fn a_key_goes_to_the_latest_active_row_of_a_foreign_system(ctx: &Ctx) -> CaseResult {
+    let door = |text: &str, when: &str, status: MemoryStatus| -> CaseResult<MemoryRecord> {
+        Ok(MemoryRecord { key: Some("door".into()), timestamp: at(when)?, status, ..foreign(text)? })
     };
+    let first = [
+        door("The door is white.", "2024-03-05T10:00:00Z", MemoryStatus::Archived)?,
+        door("The door is green.", "2024-03-04T10:00:00Z", MemoryStatus::Active)?,
+        door("The door is red.", "2024-03-02T10:00:00Z", MemoryStatus::Active)?,
+    ];
+    let late = door("The door is blue.", "2024-03-03T10:00:00Z", MemoryStatus::Active)?;
+    let second = foreign_lines([late])?;
+    let first = foreign_lines(first)?;
+    for (lines, puts) in [(&first, 3), (&second, 1)] {
+        let report = import(ctx, lines).await?;
+        assert_eq!(report.imported.get("record"), Some(&puts), "{report:?}");
+        assert!(report.losses.iter().any(|loss| loss.contains("without their key")), "{report:?}");
+    }
+    let kept = ctx.records().await?;
+    for record in &kept {
+        let (key, status) = match record.text.as_str() {
+            "The door is green." => (Some("door"), MemoryStatus::Active),
+            "The door is white." => (None, MemoryStatus::Archived),
+            text => {
+                assert_eq!(text, "The door is blue.");
+                (None, MemoryStatus::Active)
+            }
+        };
+        assert_eq!((record.key.as_deref(), record.status), (key, status), "{}", record.text);
+    }
+    assert_eq!(kept.len(), 3);
+    for (lines, puts) in [(&first, 3), (&second, 1)] {
+        let again = import(ctx, lines).await?;
+        assert!(again.imported.is_empty(), "{again:?}");
+        assert_eq!(again.skipped.get("record"), Some(&puts));
+    }
+    assert_eq!(ctx.records().await?, kept);
+    Ok(())
+}
+
+async fn what_does_not_hold_or_fit_is_left_out_of_a_foreign_system(ctx: &Ctx) -> CaseResult {
+    let past = Some(at("2024-03-02T10:00:00Z")?);
+    let lines = foreign_lines([
+        MemoryRecord { valid_to: past, ..foreign("I live in Lisbon.")? },
+        MemoryRecord { superseded_by_id: Some(MemoryId::new()), ..foreign("I live in Porto.")? },
+        MemoryRecord { session_id: "s".repeat(101), ..foreign("The lamp is old.")? },
+        MemoryRecord { namespace: "n".repeat(101), ..foreign("The lock is old.")? },
+        foreign("I live in Berlin.")?,
+    ])?;
+    let report = import(ctx, &lines).await?;
+    assert_eq!(report.imported.get("record"), Some(&1), "{report:?}");
+    for what in ["2 records left out: outdated", "2 records left out: a namespace"] {
+        assert!(report.losses.iter().any(|loss| loss.starts_with(what)), "{report:?}");
+    }
+    let texts: Vec<String> = ctx.records().await?.into_iter().map(|record| record.text).collect();
+    assert_eq!(texts, ["I live in Berlin."]);
+    Ok(())
+}
+
+async fn rows_of_a_foreign_system_go_through_the_gate(ctx: &Ctx) -> CaseResult {
+    let header = foreign_header()?;
     let silent = MemoryRecord { status: MemoryStatus::Silent, ..foreign("The lamp is old.")? };
     let archived = MemoryRecord {
         status: MemoryStatus::Archived,
@@ -304,8 +384,7 @@ async fn rows_of_a_foreign_system_go_through_the_gate(ctx: &Ctx) -> CaseResult {
         archived,
         deleted,
     ];
-    let mut lines = vec![ExportLine::Header(header.clone())];
-    lines.extend(all.into_iter().map(|record| ExportLine::Record(Box::new(record))));
+    let lines = foreign_lines(all)?;
     let report = import(ctx, &lines).await?;
     assert_eq!(report.imported.get("record"), Some(&4), "{report:?}");
     assert_eq!(report.losses[0], header.losses[0]);
@@ -337,4 +416,6 @@ pub(crate) const CASES: &[Case] = cases![
     a_row_with_the_id_of_one_outside_the_scope_is_left_out: Transfer Namespaces,
     others_may_write_while_rows_come_in: Transfer Users Facts Keys,
     rows_of_a_foreign_system_go_through_the_gate: Transfer Facts,
+    a_key_goes_to_the_latest_active_row_of_a_foreign_system: Transfer Keys,
+    what_does_not_hold_or_fit_is_left_out_of_a_foreign_system: Transfer,
 ];

@@ -121,7 +121,7 @@ pub struct ServerConfig {
     pub keys_file: Option<PathBuf>,
     /// Requests that one key may make in a minute; 0 for no limit.
     pub rate_limit_rpm: u32,
-    /// Largest body of a request but for an import, in bytes.
+    /// Largest body of a batch of writes, in bytes; any other JSON is limited to 4 MiB.
     pub max_body_bytes: usize,
     /// Requests that are worked on at the same time; more wait.
     pub max_concurrent: usize,
@@ -385,7 +385,7 @@ options! {
     "server.rate_limit_rpm", "CML_RATE_LIMIT_RPM", "0", "Requests that one key may make in a minute; 0 for no limit.",
         |config, text| config.server.rate_limit_rpm = whole(text, 0, 10_000_000)? as u32,
         OptionValue::Whole(config.server.rate_limit_rpm.into());
-    "server.max_body_bytes", "CML_MAX_BODY_BYTES", "33554432", "Largest body of a request but for an import, in bytes, 1024 to 1073741824.",
+    "server.max_body_bytes", "CML_MAX_BODY_BYTES", "33554432", "Largest body of a batch of writes, in bytes, 1024 to 1073741824; any other JSON is limited to 4 MiB.",
         |config, text| config.server.max_body_bytes = whole(text, 1024, 1 << 30)? as usize,
         OptionValue::Whole(config.server.max_body_bytes as u64);
     "server.max_concurrent", "CML_MAX_CONCURRENT", "256", "Requests that the server works on at the same time, 1 to 100000; more wait.",

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Longest line that is read, in bytes.
-pub const MAX_LINE_BYTES: usize = 64 << 20;
+pub const MAX_LINE_BYTES: usize = 4 << 20;
 
 /// Bytes that [`encode`] gathers before it hands them on.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -58,39 +58,67 @@ pub fn encode(lines: BoxStream<'static, Result<ExportLine>>) -> BoxStream<'stati
 /// `chunks` is passed on.
 #[must_use]
 pub fn decode(chunks: BoxStream<'static, Result<Vec<u8>>>) -> BoxStream<'static, Result<ExportLine>> {
-    let state = Some((chunks, Decoder::default(), Vec::new()));
+    let state = Some((chunks, Decoder::default(), Lines::default()));
     stream::unfold(state, |state| async move {
-        let (mut chunks, mut decoder, mut rest) = state?;
+        let (mut chunks, mut decoder, mut lines) = state?;
         loop {
-            let end = loop {
-                if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                    break Some(end);
+            while let Some(line) = lines.next() {
+                match decoder.push(line) {
+                    Ok(Some(line)) => return Some((Ok(line), Some((chunks, decoder, lines)))),
+                    Ok(None) => {}
+                    Err(error) => return Some((Err(error), None)),
                 }
-                if rest.len() > MAX_LINE_BYTES {
-                    return Some((Err(decoder.broken("is too long")), None));
+            }
+            if lines.rest().len() > MAX_LINE_BYTES {
+                return Some((Err(decoder.push(lines.rest()).err()?), None));
+            }
+            match chunks.next().await {
+                Some(Ok(chunk)) => lines.push(&chunk),
+                Some(Err(error)) => return Some((Err(error), None)),
+                None => {
+                    let rest = lines.rest();
+                    let last = if rest.is_empty() { Ok(()) } else { decoder.push(rest).map(drop) };
+                    let ended = last.and_then(|()| decoder.finish());
+                    return ended.err().map(|error| (Err(error), None));
                 }
-                match chunks.next().await {
-                    Some(Ok(chunk)) => rest.extend(chunk),
-                    Some(Err(error)) => return Some((Err(error), None)),
-                    None => break None,
-                }
-            };
-            let Some(end) = end else {
-                let ended = if rest.is_empty() { decoder.finish() } else { decoder.push(&rest).map(drop) };
-                let ended = ended.and_then(|()| decoder.finish());
-                return ended.err().map(|error| (Err(error), None));
-            };
-            let tail = rest.split_off(end + 1);
-            let line = mem::replace(&mut rest, tail);
-            match decoder.push(&line) {
-                Ok(Some(line)) => return Some((Ok(line), Some((chunks, decoder, rest)))),
-                Ok(None) => {}
-                Err(error) => return Some((Err(error), None)),
             }
         }
     })
     .fuse()
     .boxed()
+}
+
+/// Bytes that arrive in chunks, cut at their line feeds.
+#[derive(Debug, Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    /// Where the next line begins; what stands before it is done with.
+    start: usize,
+    /// How far `bytes` were looked at.
+    at: usize,
+}
+
+impl Lines {
+    fn push(&mut self, chunk: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.at -= self.start;
+        self.start = 0;
+        self.bytes.extend_from_slice(chunk);
+    }
+
+    /// The next line with its line feed; none until more bytes are there.
+    fn next(&mut self) -> Option<&[u8]> {
+        let found = self.bytes[self.at..].iter().position(|byte| *byte == b'\n');
+        self.at = found.map_or(self.bytes.len(), |offset| self.at + offset + 1);
+        found?;
+        let start = mem::replace(&mut self.start, self.at);
+        Some(&self.bytes[start..self.at])
+    }
+
+    /// Bytes of a line that is not complete.
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
 }
 
 /// What the trailer tells, counted line by line.
@@ -153,6 +181,9 @@ impl Decoder {
     /// Takes a line with its line feed; the trailer and empty lines give none.
     fn push(&mut self, bytes: &[u8]) -> Result<Option<ExportLine>> {
         self.taken += 1;
+        if bytes.len() > MAX_LINE_BYTES {
+            return Err(self.broken("is too long"));
+        }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             self.tally.hash.update(bytes);
             return Ok(None);
@@ -293,6 +324,18 @@ mod tests {
         let mut lines = decode(stream::iter([Ok(bytes())]).boxed());
         while block_on(lines.next()).is_some() {}
         assert!(block_on(lines.next()).is_none());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_before_it_has_ended() -> Result<()> {
+        let long = [bytes(), vec![b' '; MAX_LINE_BYTES + 1]].concat();
+        for bytes in [long.clone(), [long, b"\n".to_vec()].concat()] {
+            let error = read(&bytes, 1 << 16).expect_err("a long line").to_string();
+            assert!(error.starts_with("line 5: is too long"), "{error}");
+        }
+        let blank = [bytes(), vec![b' '; MAX_LINE_BYTES]].concat();
+        assert_eq!(read(&blank, 1 << 16)?, lines());
+        Ok(())
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cml_core::{
     Config, MemoryBackend as _, Result, Scope, Transfer as _,
-    ops::{ExportLine, ExportOptions, WriteRequest},
+    ops::{ExportLine, ExportOptions, UpdateRequest, WriteRequest},
     provider::{Embedder, Embedding, EmbeddingModel},
 };
 use cml_embedded::{EmbeddedBackend, EmbeddedBuilder};
@@ -82,5 +82,45 @@ async fn context_vectors_move_and_are_made_where_they_are_missing() -> Result<()
         ExportLine::Embedding(row) => row.model == "other" && !whole.contains(line),
         _ => true,
     }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_memory_that_changes_during_its_export_is_exported_without_its_vector() -> Result<()> {
+    let first = backend("hashed").await?;
+    let (scope, mut ids) = (Scope::default(), Vec::new());
+    let texts = ["The safe is new.", "The door is red."].map(WriteRequest::new);
+    for written in first.write_batch(&scope, texts.to_vec()).await? {
+        ids.extend(written?.memory_id);
+    }
+    let mut running = first.export(&scope, ExportOptions::default()).await?;
+    let mut lines = Vec::new();
+    while lines.iter().filter(|line| matches!(line, ExportLine::Record(_))).count() < ids.len() {
+        lines.extend(running.try_next().await?);
+    }
+    first.update(&scope, UpdateRequest::new(ids[0]).with_text("The zeppelin is new.")).await?;
+    lines.extend(running.try_collect::<Vec<_>>().await?);
+    let mut vectors = lines.iter().filter_map(|line| match line {
+        ExportLine::Embedding(row) => Some(row.memory_id),
+        _ => None,
+    });
+    assert_eq!((vectors.next(), vectors.next()), (Some(ids[1]), None));
+
+    let (second, unchanged) = (backend("hashed").await?, backend("hashed").await?);
+    import(&second, lines).await?;
+    unchanged.write_batch(&scope, vec![WriteRequest::new("The safe is new.")]).await?;
+    let vector = |lines: Vec<ExportLine>, id| {
+        lines.into_iter().find_map(|line| match line {
+            ExportLine::Embedding(row) if row.memory_id == id => Some(row.vector),
+            _ => None,
+        })
+    };
+    let made = vector(export(&second, true).await?, ids[0]);
+    assert!(made.is_some());
+    let expected = export(&unchanged, true).await?.into_iter().find_map(|line| match line {
+        ExportLine::Embedding(row) => Some(row.vector),
+        _ => None,
+    });
+    assert_eq!(made, expected, "the vector is that of the text in the export");
     Ok(())
 }

@@ -1,14 +1,20 @@
 //! Writes: one alone, or many in slices.
 
+use bytes::Bytes;
 use cml_core::{
     Error, ErrorKind, Result, Scope,
     ops::{WriteRequest, WriteResponse},
     wire::{MAX_BATCH, WriteBatch, WriteBatchResponse, WriteResult, path, status_of},
 };
 
-use crate::{backend::Open, call::Call, error, retry::Repeat};
+use crate::{
+    backend::Open,
+    call::{Call, json},
+    error,
+    retry::Repeat,
+};
 
-/// Bytes of JSON from which on a slice is sent; a server takes a multiple of it.
+/// Most bytes of JSON of a slice with more than one write; a server takes a multiple of it.
 const SLICE_BYTES: usize = 8 << 20;
 
 /// One result per request, in order. A request that breaks a rule is not sent.
@@ -88,10 +94,10 @@ async fn slices(
     let mut results = Vec::with_capacity(requests.len());
     let mut arrived = false;
     let mut failed: Option<Error> = None;
-    for turns in cut(requests) {
-        let items = turns.len();
+    for slice in cut(requests)? {
+        let items = slice.items;
         if failed.is_none() {
-            match send(open, scope, turns, repeat).await {
+            match send(open, scope, slice, repeat).await {
                 Ok(slice) => {
                     arrived = true;
                     results.extend(slice);
@@ -111,11 +117,10 @@ async fn slices(
 async fn send(
     open: Open<'_>,
     scope: &Scope,
-    turns: Vec<WriteRequest>,
+    Slice { items, body }: Slice,
     repeat: Repeat,
 ) -> Result<Vec<Result<WriteResponse>>> {
-    let items = turns.len();
-    let call = Call::post(path::WRITE_BATCH, &WriteBatch { turns }, repeat)?.of(scope);
+    let call = Call::post_json(path::WRITE_BATCH, body, repeat).of(scope);
     let answer: WriteBatchResponse = open.client.json(call).await?;
     if answer.results.len() != items {
         let told = answer.results.len();
@@ -129,24 +134,33 @@ async fn send(
     Ok(results.collect())
 }
 
+/// Writes that one call carries, as its body.
+struct Slice {
+    items: usize,
+    body: Bytes,
+}
+
 /// `requests` in slices that one call may carry.
-fn cut(requests: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
-    let mut slices: Vec<Vec<WriteRequest>> = Vec::new();
-    let mut room = 0_usize;
-    for request in requests {
-        let bytes = serde_json::to_vec(&request).map_or(0, |json| json.len());
-        match slices.last_mut() {
-            Some(slice) if slice.len() < MAX_BATCH && bytes <= room => {
-                room -= bytes;
-                slice.push(request);
-            }
-            _ => {
-                room = SLICE_BYTES.saturating_sub(bytes);
-                slices.push(vec![request]);
-            }
-        }
+fn cut(requests: Vec<WriteRequest>) -> Result<Vec<Slice>> {
+    let mut slices = Vec::new();
+    let mut requests = requests.into_iter();
+    while requests.len() > 0 {
+        halve(requests.by_ref().take(MAX_BATCH).collect(), &mut slices)?;
     }
-    slices
+    Ok(slices)
+}
+
+/// Adds `turns` to `slices`, in halves while they are too large for one.
+fn halve(turns: Vec<WriteRequest>, slices: &mut Vec<Slice>) -> Result<()> {
+    let mut batch = WriteBatch { turns };
+    let (items, body) = (batch.turns.len(), json(&batch)?);
+    if items > 1 && body.len() > SLICE_BYTES {
+        let later = batch.turns.split_off(items / 2);
+        halve(batch.turns, slices)?;
+        return halve(later, slices);
+    }
+    slices.push(Slice { items, body });
+    Ok(())
 }
 
 #[cfg(test)]
@@ -154,11 +168,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_are_limited_in_number_and_in_bytes() {
-        let lengths = |requests| cut(requests).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(lengths(vec![WriteRequest::new("x"); 1001]), [500, 500, 1]);
-        assert_eq!(lengths(vec![WriteRequest::new("x".repeat(3 << 20)); 5]), [2, 2, 1]);
-        assert_eq!(lengths(vec![WriteRequest::new("x".repeat(SLICE_BYTES)); 2]), [1, 1]);
-        assert!(cut(Vec::new()).is_empty());
+    fn slices_are_limited_in_number_and_in_bytes() -> Result<()> {
+        let lengths =
+            |requests| -> Result<Vec<usize>> { Ok(cut(requests)?.iter().map(|slice| slice.items).collect()) };
+        assert_eq!(lengths(vec![WriteRequest::new("x"); 1001])?, [500, 500, 1]);
+        assert_eq!(lengths(vec![WriteRequest::new("x".repeat(3 << 20)); 5])?, [2, 1, 2]);
+        assert_eq!(lengths(vec![WriteRequest::new("x".repeat(SLICE_BYTES)); 2])?, [1, 1]);
+        assert!(cut(Vec::new())?.is_empty());
+        Ok(())
     }
 }

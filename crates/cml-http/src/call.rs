@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) eval_mode: bool,
     /// Whether the answer may come from another tenant than the one asked for.
     pub(crate) any_tenant: bool,
+    /// Whether the answer may take any time, as long as the connection lives.
+    pub(crate) unhurried: bool,
     pub(crate) repeat: Repeat,
 }
 
@@ -36,6 +38,7 @@ impl Call {
             admin: false,
             eval_mode: false,
             any_tenant: false,
+            unhurried: false,
             repeat,
         }
     }
@@ -57,10 +60,12 @@ impl Call {
 
     /// A `POST` of `body` as JSON.
     pub(crate) fn post(route: &'static str, body: &impl Serialize, repeat: Repeat) -> Result<Self> {
-        let json = serde_json::to_vec(body).map_err(|error| {
-            Error::new(ErrorKind::Internal, "a request cannot be written as JSON").with_source(error)
-        })?;
-        Ok(Self { body: Some(json.into()), ..Self::new(Method::POST, route, repeat) })
+        Ok(Self::post_json(route, json(body)?, repeat))
+    }
+
+    /// A `POST` of what [`json`] made.
+    pub(crate) fn post_json(route: &'static str, json: Bytes, repeat: Repeat) -> Self {
+        Self { body: Some(json), ..Self::new(Method::POST, route, repeat) }
     }
 
     /// Acts in the tenant of `scope`.
@@ -111,6 +116,12 @@ impl Call {
         self
     }
 
+    /// Waits for the answer as long as the connection lives.
+    pub(crate) fn unhurried(mut self) -> Self {
+        self.unhurried = true;
+        self
+    }
+
     /// Whether the original server wants the header against cross-site requests.
     pub(crate) fn changes_dashboard(&self) -> bool {
         self.method != Method::GET && self.route.starts_with("/dashboard")
@@ -134,6 +145,13 @@ impl Call {
         }
         Ok(url)
     }
+}
+
+/// `body` as JSON.
+pub(crate) fn json(body: &impl Serialize) -> Result<Bytes> {
+    serde_json::to_vec(body).map(Bytes::from).map_err(|error| {
+        Error::new(ErrorKind::Internal, "a request cannot be written as JSON").with_source(error)
+    })
 }
 
 /// Appends `segment`, percent-encoded but for the unreserved characters of RFC 3986, section 2.3.

@@ -117,6 +117,11 @@ impl Client {
         })
     }
 
+    /// Whether calls carry a key.
+    pub(crate) fn has_api_key(&self) -> bool {
+        self.api_key.is_some()
+    }
+
     /// Whether administrative calls carry a key of their own.
     pub(crate) fn has_admin_key(&self) -> bool {
         self.admin_key.is_some()
@@ -131,7 +136,7 @@ impl Client {
         self.answer(&call).await?.json()
     }
 
-    /// The answer to `call`, read as a whole within the timeout.
+    /// The answer to `call`, read as a whole within the timeout if it has one.
     async fn answer(&self, call: &Call) -> Result<Answer> {
         let mut attempts = Attempts::new(self.retry, call);
         loop {
@@ -144,7 +149,7 @@ impl Client {
 
     async fn answer_once(&self, call: &Call, id: &str) -> Result<Answer, Failure> {
         let mut request = self.request(call, id)?;
-        *request.timeout_mut() = Some(self.timeout);
+        *request.timeout_mut() = (!call.unhurried).then_some(self.timeout);
         let response = self.send(call, id, request).await?;
         let response = typed(response, id, "json").await?;
         read(response, id).await

@@ -29,14 +29,15 @@ const JOB_WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 
 #[async_trait]
 impl Sessions for HttpBackend {
-    async fn create(&self, scope: &Scope, request: CreateSession) -> Result<Session> {
+    async fn create(&self, scope: &Scope, mut request: CreateSession) -> Result<Session> {
         verb!(scope, "create_session", {
             request.validate()?;
             let open = self.open(scope).await?;
             if let Some(original) = open.original() {
                 return original.create_session(scope, request).await;
             }
-            let call = Call::post(path::SESSION_CREATE, &call_scoped(scope, request), Repeat::Twice)?;
+            let repeat = open.keyed(&mut request.idempotency_key);
+            let call = Call::post(path::SESSION_CREATE, &call_scoped(scope, request), repeat)?;
             open.client.json(call.of(scope)).await
         })
     }
@@ -83,8 +84,9 @@ impl Sessions for HttpBackend {
             if let Some(original) = open.original() {
                 return Err(original.lacks("clearing a session"));
             }
-            let call = Call::delete(path::SESSION, Repeat::Same).id(session).query(&CallScope::from(scope));
-            open.client.json(call.of(scope)).await
+            // A repeat would count nothing, and the counts are the answer.
+            let call = Call::delete(path::SESSION, Repeat::Twice).id(session).query(&CallScope::from(scope));
+            open.client.json(call.unhurried().of(scope)).await
         })
     }
 }
@@ -154,14 +156,14 @@ impl HttpBackend {
         while matches!(job.status, JobStatus::Pending | JobStatus::Running) {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(JOB_WAIT.1);
-            job = self.job_of(open, scope, job.id).await?;
+            job = open.client.json(job_call(scope, job.id).admin()).await?;
         }
         Ok(job)
     }
+}
 
-    async fn job_of(&self, open: Open<'_>, scope: &Scope, id: JobId) -> Result<Job> {
-        open.client.json(Call::get(path::JOB).id(&id).query(&ScopeParts::from(scope)).of(scope)).await
-    }
+fn job_call(scope: &Scope, id: JobId) -> Call {
+    Call::get(path::JOB).id(&id).query(&ScopeParts::from(scope)).of(scope)
 }
 
 #[async_trait]
@@ -195,7 +197,7 @@ impl Maintenance for HttpBackend {
             if let Some(original) = open.original() {
                 return Err(original.lacks("jobs"));
             }
-            self.job_of(open, scope, id).await
+            open.client.json(job_call(scope, id)).await
         })
     }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, HeaderValue, request::Parts},
 };
 use cml_core::{
     Error, ErrorKind, Result, Scope,
@@ -89,6 +89,18 @@ impl FromRequestParts<App> for AdminCaller {
         let caller = Caller::from_request_parts(parts, app).await?;
         if caller.admin { Ok(Self(caller)) } else { Err(denied().into()) }
     }
+}
+
+/// The text of the key that a request brings.
+pub(crate) fn given(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::API_KEY).map(HeaderValue::as_bytes).filter(|key| !key.is_empty())
+}
+
+/// Whether a request brings a valid key.
+pub(crate) fn is_known(app: &App, headers: &HeaderMap) -> bool {
+    given(headers)
+        .and_then(|key| str::from_utf8(key).ok())
+        .is_some_and(|secret| app.keys().find(secret).is_some())
 }
 
 /// `Unauthenticated`: there is no key.

@@ -1,6 +1,6 @@
 //! Errors as answers in the contract's shape.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::{
     Json,
@@ -39,10 +39,10 @@ impl Failure {
         self
     }
 
-    /// A body beyond the limit.
-    pub(crate) fn too_large(limit: usize) -> Self {
-        let error = Error::new(ErrorKind::InvalidInput, format!("the body has more than {limit} bytes"))
-            .with_suggestion("send less at once, or raise server.max_body_bytes");
+    /// A body that has `what`, which is beyond the limit.
+    pub(crate) fn too_large(what: impl fmt::Display, remedy: &str) -> Self {
+        let error =
+            Error::new(ErrorKind::InvalidInput, format!("the body has {what}")).with_suggestion(remedy);
         Self::from(error).with_status(StatusCode::PAYLOAD_TOO_LARGE)
     }
 }
@@ -82,11 +82,12 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Whole seconds, at least 1, for errors that pass.
+/// Whole seconds, at least 1: always for a rate, else where the error itself says how long.
 fn retry_after(error: &Error) -> Option<HeaderValue> {
-    if !matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable) {
-        return None;
-    }
-    let wait = error.retry_after().unwrap_or(Duration::from_secs(1));
+    let wait = match error.kind() {
+        ErrorKind::RateLimited => error.retry_after().unwrap_or(Duration::from_secs(1)),
+        ErrorKind::Unavailable => error.retry_after()?,
+        _ => return None,
+    };
     Some(HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64))
 }

@@ -16,16 +16,29 @@ use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{app::App, error::Failure};
 
-/// How much of a refused body is read, and for how long.
-const DRAIN_BYTES: usize = 64 << 20;
+/// Largest JSON of a request that is no batch.
+const SMALL_BODY: usize = 4 << 20;
+/// Most values in a body: each takes many times its bytes once it is read.
+const MAX_VALUES: usize = 2_000_000;
+/// Largest body that is read a second time for the sake of its nulls.
+const NULLS_WITHIN: usize = 1 << 20;
+/// Largest body that is read where it would hold up other requests.
+const READ_AT_ONCE: usize = 256 << 10;
+/// How much of a body beyond the limit is read, and for how long.
+pub(crate) const DRAIN_BYTES: usize = 64 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// A JSON object. An empty body is an empty object, and a null at the top is an absent field.
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
+
+/// As [`Body`], as large as the configuration allows.
+#[derive(Debug)]
+pub(crate) struct LargeBody<T>(pub(crate) T);
 
 /// A JSON object that holds a request and the parts of the scope beside it.
 #[derive(Debug)]
@@ -43,21 +56,34 @@ pub(crate) struct Id<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct Name(pub(crate) String);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let bytes = read(request, app).await?;
-        Ok(Self(from_json(&bytes)?))
+        let bytes = read(request, app, SMALL_BODY).await?;
+        parse(bytes, |bytes| from_json(bytes).map(Self)).await
     }
 }
 
-impl<P: DeserializeOwned, T: DeserializeOwned> FromRequest<App> for Call<P, T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for LargeBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let bytes = read(request, app).await?;
-        Ok(Self(from_json(&bytes)?, from_json(&bytes)?))
+        let bytes = read(request, app, usize::MAX).await?;
+        parse(bytes, |bytes| from_json(bytes).map(Self)).await
+    }
+}
+
+impl<P, T> FromRequest<App> for Call<P, T>
+where
+    P: DeserializeOwned + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+{
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let bytes = read(request, app, SMALL_BODY).await?;
+        parse(bytes, |bytes| Ok(Self(from_json(bytes)?, from_json(bytes)?))).await
     }
 }
 
@@ -93,18 +119,16 @@ impl FromRequestParts<App> for Name {
     }
 }
 
-/// The text of a header that is present and not empty.
+/// The id in a header, where there is one.
 ///
 /// # Errors
-/// `InvalidInput` naming the header unless it is UTF-8.
-pub(crate) fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Failure> {
-    let Some(value) = headers.get(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-    match str::from_utf8(value.as_bytes()) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(error) => {
-            Err(Failure::from(Error::invalid(name, "must be UTF-8 text").with_source(error)).at("header"))
-        }
-    }
+/// `InvalidInput` naming the header unless it is UTF-8 and an id.
+pub(crate) fn id_header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Failure> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = str::from_utf8(value.as_bytes())
+        .map_err(|error| Error::invalid(name, "must be UTF-8 text").with_source(error));
+    let id = text.and_then(|text| check_id(name, text, MAX_ID_CHARS).map(|()| text.to_owned()));
+    id.map(Some).map_err(|error| Failure::from(error).at("header"))
 }
 
 async fn path(parts: &mut Parts, app: &App) -> Result<String, Failure> {
@@ -113,9 +137,53 @@ async fn path(parts: &mut Parts, app: &App) -> Result<String, Failure> {
     })
 }
 
-async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
+/// The body of at most `most` bytes. A sender has the time of one request, also where the work has more.
+async fn read(request: Request, app: &App, most: usize) -> Result<Bytes, Failure> {
     check_encoding(request.headers())?;
-    collect(request.into_body(), app.config().server.max_body_bytes).await
+    let server = &app.config().server;
+    let body = collect(request.into_body(), server.max_body_bytes, most);
+    timeout(server.request_timeout, body).await.unwrap_or_else(|_elapsed| {
+        let error = Error::new(ErrorKind::Timeout, "the body did not come in time");
+        Err(error.with_suggestion("send the request again").into())
+    })
+}
+
+/// What `parse` makes of a body, on a thread of its own where that takes long.
+async fn parse<T: Send + 'static>(
+    bytes: Bytes,
+    parse: impl FnOnce(&[u8]) -> Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let large = bytes.len() > READ_AT_ONCE;
+    let parse = move || {
+        if too_many_values(&bytes) {
+            return Err(Failure::too_large(format!("more than {MAX_VALUES} values"), "send less at once"));
+        }
+        Ok(parse(&bytes)?)
+    };
+    if large {
+        return tokio::task::spawn_blocking(parse).await.unwrap_or_else(|error| {
+            Err(Error::new(ErrorKind::Internal, "a body could not be read").with_source(error).into())
+        });
+    }
+    parse()
+}
+
+/// Whether the JSON holds more than [`MAX_VALUES`] values: each but the first comes after one of `[{,`.
+fn too_many_values(bytes: &[u8]) -> bool {
+    if bytes.len() <= MAX_VALUES {
+        return false;
+    }
+    let (mut values, mut quoted, mut escaped) = (0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' | b',' if !quoted => values += 1,
+            _ => {}
+        }
+    }
+    values > MAX_VALUES
 }
 
 /// Refuses an encoding that was not undone on the way in.
@@ -134,12 +202,17 @@ pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-async fn collect(mut body: RawBody, limit: usize) -> Result<Bytes, Failure> {
+async fn collect(mut body: RawBody, configured: usize, most: usize) -> Result<Bytes, Failure> {
+    let limit = configured.min(most);
     match Limited::new(&mut body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            drain(&mut body.into_data_stream()).await;
-            Err(Failure::too_large(limit))
+            drain(&mut body.into_data_stream(), DRAIN_BYTES).await;
+            let remedy = match configured <= most {
+                true => "send less at once, or raise server.max_body_bytes",
+                false => "send less at once",
+            };
+            Err(Failure::too_large(format!("more than {limit} bytes"), remedy))
         }
         Err(error) => {
             let what = "the body ended early, or its encoding is broken";
@@ -148,17 +221,17 @@ async fn collect(mut body: RawBody, limit: usize) -> Result<Bytes, Failure> {
     }
 }
 
-/// Reads what is left of a refused body: a sender that is cut off in mid-body may miss the answer. Whoever
-/// sends on for too long does.
-pub(crate) async fn drain(body: &mut BodyDataStream) {
+/// Reads what is left of a refused body, up to `most` bytes: a sender that is cut off in mid-body may miss
+/// the answer. Whoever sends on for too long does.
+pub(crate) async fn drain(body: &mut BodyDataStream, most: usize) {
     let rest = async {
-        let mut left = DRAIN_BYTES;
+        let mut left = most;
         while let Some(Ok(chunk)) = body.next().await {
             let Some(less) = left.checked_sub(chunk.len()) else { break };
             left = less;
         }
     };
-    let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+    let _ = timeout(DRAIN_TIME, rest).await;
 }
 
 /// The value of a JSON object.
@@ -200,8 +273,11 @@ fn syntax(error: &serde_json::Error) -> Error {
     Error::invalid("", format!("is no valid JSON at line {} column {}", error.line(), error.column()))
 }
 
-/// The object without the fields that are null, unless there are none.
+/// The object without the fields that are null, unless there are none or it is large.
 fn without_nulls(bytes: &[u8]) -> Option<Vec<u8>> {
+    if bytes.len() > NULLS_WITHIN {
+        return None;
+    }
     let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(bytes).ok()?;
     let before = fields.len();
     fields.retain(|_, value| !value.is_null());
@@ -325,6 +401,15 @@ mod tests {
         let request: ReadRequest = from_json(br#"{"query": "x", "memory_types": null, "since": null}"#)?;
         assert_eq!(request, ReadRequest::new("x"));
         Ok(())
+    }
+
+    #[test]
+    fn values_are_counted_and_what_stands_in_strings_is_not() {
+        let list = |item: &str, times: usize| format!("[{}1]", item.repeat(times));
+        assert!(!too_many_values(list("1,", MAX_VALUES - 1).as_bytes()));
+        assert!(too_many_values(list("1,", MAX_VALUES).as_bytes()));
+        assert!(too_many_values("[{".repeat(MAX_VALUES).as_bytes()));
+        assert!(!too_many_values(list(r#""[,\",","#, MAX_VALUES / 2).as_bytes()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, header::EXPECT},
+    http::header::EXPECT,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -22,6 +22,9 @@ use crate::{
     extract::drain,
     limits::Who,
 };
+
+/// How much of a refused body is read.
+const REFUSED_BYTES: usize = 1 << 20;
 
 /// What a route asks of a request.
 #[derive(Debug, Clone, Copy)]
@@ -47,15 +50,9 @@ pub(crate) async fn gate(
     }
     if let Err(failure) = admit(&app, access, &mut request) {
         if !request.headers().contains_key(EXPECT) {
-            drain(&mut request.into_body().into_data_stream()).await;
+            drain(&mut request.into_body().into_data_stream(), REFUSED_BYTES).await;
         }
         return failure.into_response();
-    }
-    if access.unbounded {
-        return match room(&app).await {
-            Ok(_permit) => next.run(request).await,
-            Err(failure) => failure.into_response(),
-        };
     }
     let limit = app.config().server.request_timeout;
     let deadline = Instant::now() + limit;
@@ -64,6 +61,11 @@ pub(crate) async fn gate(
         Ok(Err(failure)) => return failure.into_response(),
         Err(_elapsed) => return busy().into_response(),
     };
+    if access.unbounded {
+        let answer = next.run(request).await;
+        drop(permit);
+        return answer;
+    }
     let answer = timeout_at(deadline, next.run(request)).await;
     drop(permit);
     answer.unwrap_or_else(|_elapsed| late(limit).into_response())
@@ -71,7 +73,7 @@ pub(crate) async fn gate(
 
 fn admit(app: &App, access: Access, request: &mut Request) -> Result<(), Failure> {
     let headers = request.headers();
-    let given = headers.get(header::API_KEY).map(HeaderValue::as_bytes).filter(|key| !key.is_empty());
+    let given = auth::given(headers);
     let secret = given.and_then(|key| str::from_utf8(key).ok()).unwrap_or_default();
     let Some((number, key)) = app.keys().find(secret).filter(|_| !secret.is_empty()) else {
         if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
@@ -102,7 +104,10 @@ async fn room(app: &App) -> Result<SemaphorePermit<'_>, Failure> {
 }
 
 fn busy() -> Failure {
-    Error::new(ErrorKind::Unavailable, "the server is busy").with_suggestion("send the request again").into()
+    Error::new(ErrorKind::Unavailable, "the server is busy")
+        .with_suggestion("send the request again")
+        .with_retry_after(Duration::from_secs(1))
+        .into()
 }
 
 fn late(limit: Duration) -> Failure {

@@ -19,6 +19,7 @@
 
 mod app;
 mod auth;
+mod connections;
 mod context;
 mod error;
 mod extract;

@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
-    serve::ListenerExt as _,
 };
 use cml_core::{Config, Error, ErrorKind, MemoryBackend, Result, wire};
 use tokio::{net::TcpListener, sync::oneshot};
@@ -19,10 +18,9 @@ use tower_http::{
         predicate::{NotForContentType, Predicate as _, SizeAbove},
     },
     cors::CorsLayer,
-    decompression::RequestDecompressionLayer,
 };
 
-use crate::{app::App, error::Failure, keys::Keys, observe::observe, routes};
+use crate::{app::App, connections, error::Failure, keys::Keys, observe::observe, routes};
 
 /// Answers below this size are not compressed.
 const COMPRESS_ABOVE: u16 = 1024;
@@ -58,7 +56,6 @@ impl Server {
             .fallback(unknown_route)
             .method_not_allowed_fallback(unknown_method)
             .with_state(app.clone())
-            .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
             .layer(CatchPanicLayer::custom(panicked));
         if let Some(cors) = cors(&config.server.cors_origins)? {
             router = router.layer(cors);
@@ -99,14 +96,9 @@ impl Bound {
     /// stays open.
     ///
     /// # Errors
-    /// `Unavailable` when connections can no longer be accepted.
+    /// None at present: where no connection can be accepted, it is tried again.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let Server { app, router } = self.server;
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
         let (stopping, stopped) = oneshot::channel();
         let limit = app.config().server.request_timeout + GRACE;
         let shutdown = async move {
@@ -114,8 +106,7 @@ impl Bound {
             // Nobody listens any more when the server ended by itself.
             let _ = stopping.send(());
         };
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(shutdown);
+        let serving = connections::serve(self.listener, router, shutdown);
         let cut = async move {
             match stopped.await {
                 Ok(()) => tokio::time::sleep(limit).await,
@@ -129,9 +120,7 @@ impl Bound {
             }
         };
         tokio::select! {
-            served = serving => served.map_err(|error| {
-                Error::new(ErrorKind::Unavailable, "connections can no longer be accepted").with_source(error)
-            }),
+            () = serving => Ok(()),
             () = cut => {
                 tracing::warn!("requests were cut by the shutdown");
                 Ok(())

@@ -94,8 +94,9 @@ impl Memory {
     /// that ends in `.zst` is compressed.
     ///
     /// # Errors
-    /// As [`export`](Self::export); `InvalidInput` for a path that cannot be written, `Unavailable` for a
-    /// full disk, `Unsupported` for `.zst` without the cargo feature `zstd`.
+    /// As [`export`](Self::export); `InvalidInput` for a path that cannot be written, or where a database
+    /// or no plain file stands; `Unavailable` for a full disk, `Unsupported` for `.zst` without the cargo
+    /// feature `zstd`.
     pub async fn export_to(&self, path: impl AsRef<Path>, options: ExportOptions) -> Result<ExportReport> {
         save(path, self.export(options).await?).await
     }
@@ -313,6 +314,24 @@ mod tests {
         assert_eq!(error.message(), "gone");
         assert_eq!(std::fs::read_to_string(&path)?, "older");
         assert_eq!(files(folder.path())?, ["a.jsonl"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn an_export_replaces_no_database_and_no_device() -> Done {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("memory.db");
+        let database = b"SQLite format 3\0 and its pages";
+        std::fs::write(&path, database)?;
+        let devices: &[&Path] = if cfg!(unix) { &[Path::new("/dev/null")] } else { &[] };
+        for path in devices.iter().copied().chain([path.as_path()]) {
+            let error = save(path, stream(None)).await.expect_err("no place for an export");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert_eq!(error.fields()[0].field, "path");
+            assert!(error.message().contains("is a database or no plain file"), "{error}");
+        }
+        assert_eq!(std::fs::read(&path)?, database);
+        assert_eq!(files(folder.path())?, ["memory.db"]);
         Ok(())
     }
 

@@ -28,6 +28,9 @@ pub struct CreateSession {
     /// The caller's fields.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// Makes a repeat of this very request return the first session, for 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 impl CreateSession {
@@ -48,6 +51,8 @@ impl CreateSession {
         with_ttl_hours => ttl_hours: some <u32>;
         /// Sets the caller's fields.
         with_metadata => metadata: <Metadata>;
+        /// Sets the idempotency key.
+        with_idempotency_key => idempotency_key: some <String>;
     }
 
     /// Checks what can be checked without a store.
@@ -67,6 +72,7 @@ impl CreateSession {
             "must be 1 to 87600",
         );
         checks.add(super::write::check_metadata(&self.metadata));
+        checks.id("idempotency_key", self.idempotency_key.as_ref());
         checks.finish()
     }
 }

@@ -45,6 +45,20 @@ impl AccessLog {
         counts.into_iter().flatten().map(|(id, (count, at))| Access { id, count, at }).collect()
     }
 
+    /// Puts back what was taken and not written down.
+    pub(super) fn give_back(&self, tenant: &str, accessed: Vec<Access>) {
+        if accessed.is_empty() {
+            return;
+        }
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = log.entry(tenant.to_owned()).or_default();
+        for Access { id, count, at } in accessed {
+            let (known, last) = counts.entry(id).or_insert((0, at));
+            *known += count;
+            *last = (*last).max(at);
+        }
+    }
+
     /// Takes what waits for every tenant.
     pub(super) fn take_all(&self) -> Vec<(String, Vec<Access>)> {
         let tenants: Vec<String> =
@@ -79,5 +93,23 @@ impl super::Engine {
             self.store.commit(changes(tenant, accessed)).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_counts_with_what_came_meanwhile() {
+        let log = AccessLog::default();
+        let (id, early) = (MemoryId::new(), DateTime::UNIX_EPOCH);
+        let late = early + chrono::Duration::seconds(1);
+        log.record("acme", [id, id].into_iter(), late);
+        let taken = log.take("acme");
+        assert!(log.take("acme").is_empty());
+        log.record("acme", [id].into_iter(), early);
+        log.give_back("acme", taken);
+        assert_eq!(log.take("acme"), [Access { id, count: 3, at: late }]);
     }
 }

@@ -45,6 +45,12 @@ impl Repeatable {
         Ok(Self { key: format!("{verb}:{key}"), request: digest(&[&body]), scope: scope.clone() })
     }
 
+    /// Whatever request of `verb` has the caller's id `id` in the very scope.
+    pub(super) fn within(scope: &Scope, verb: &str, id: &str) -> Result<Self> {
+        let parts = [scope.namespace(), scope.user(), scope.agent(), scope.session(), id];
+        Self::new(verb, &super::draft::hex(&digest(&parts.map(str::as_bytes))), scope, &())
+    }
+
     /// The first answer, if `row` is that of the same request.
     ///
     /// # Errors

@@ -11,16 +11,19 @@ mod rows;
 mod spool;
 mod turns;
 
+use std::collections::HashMap;
+
 use cml_core::{
-    BoxStream, Result, Scope,
+    BoxStream, FactId, Result, Scope,
     ops::{ExportLine, ImportReport},
 };
 use futures_util::StreamExt as _;
 
 use self::{
+    facts::Ended,
     report::Tally,
     rows::Step,
-    spool::{BATCH, Rows, Spool, Spooled},
+    spool::{BATCH, BATCH_BYTES, Rows, Spool, Spooled, weight},
 };
 use super::{Attempts, Engine};
 use crate::store::{Outcome, Precondition, RowKind};
@@ -59,7 +62,13 @@ impl Engine {
         let report = if spooled.header.origin.is_some() {
             self.import_foreign(scope, spooled).await?
         } else {
-            let mut import = Import { engine: self, scope, total: Tally::default(), headless: false };
+            let mut import = Import {
+                engine: self,
+                scope,
+                total: Tally::default(),
+                headless: false,
+                ended: HashMap::new(),
+            };
             import.run(&mut spooled).await?;
             import.total.report(spooled.header.losses, &self.generation.get().model().name)
         };
@@ -74,13 +83,17 @@ impl Engine {
     ) -> Result<Spooled> {
         let mut spool = Spool::new(scope.clone());
         loop {
-            let mut batch = Vec::new();
+            let (mut batch, mut bytes) = (Vec::new(), 0);
             let ended = loop {
                 match lines.next().await {
-                    Some(line) => batch.push(line?),
+                    Some(line) => {
+                        let line = line?;
+                        bytes += weight(&line);
+                        batch.push(line);
+                    }
                     None => break true,
                 }
-                if batch.len() == BATCH {
+                if batch.len() == BATCH || bytes >= BATCH_BYTES {
                     break false;
                 }
             };
@@ -107,6 +120,8 @@ struct Import<'e> {
     total: Tally,
     /// Whether a session was erased here, so that messages may come without their header.
     headless: bool,
+    /// Facts that ended, whose evidence may come yet.
+    ended: HashMap<FactId, Ended>,
 }
 
 impl Import<'_> {
@@ -143,12 +158,14 @@ impl Import<'_> {
             self.plan(&mut step, kind, sorted).await?;
             self.headless |= kind == RowKind::Session && step.tally.has_erased();
             if !step.tally.has_imported() {
+                self.ended.extend(step.ended);
                 self.total.add(step.tally);
                 return Ok(());
             }
             match engine.store.commit(step.plan.changes).await? {
                 Outcome::Committed(committed) => {
                     step.tally.moved = committed.moved;
+                    self.ended.extend(step.ended);
                     self.total.add(step.tally);
                     return Ok(());
                 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use cml_core::{
-    Error, MemoryId, MessageId, Result, Scope, Score, Subject,
+    Error, ErrorKind, MemoryId, MessageId, Result, Scope, Score, Subject,
     memory::{EventType, MemoryItem, MemoryRecord, MemoryType, Message, OperationType, Role, Session},
     ops::{
         CreateSession, EraseResponse, EventPage, ListEvents, MessagePage, SessionContext, Stats,
@@ -14,10 +14,12 @@ use cml_core::{
 };
 
 use super::{
-    Engine,
+    Attempts, Engine,
+    answers::Repeatable,
     plan::{Plan, event},
     write::session_header,
 };
+use crate::store::{ChangeSet, IdempotencyRow, Outcome, Precondition, Wanted};
 
 /// Hours until the working context of a session ends where its caller names none.
 const DEFAULT_TTL_HOURS: u32 = 24;
@@ -26,26 +28,32 @@ impl Engine {
     /// Opens a conversation with a fresh id.
     ///
     /// # Errors
-    /// `InvalidInput`.
+    /// `InvalidInput`, `Conflict` for an idempotency key that was used with another request.
     pub async fn create_session(&self, scope: &Scope, request: CreateSession) -> Result<Session> {
         request.validate()?;
-        let now = self.clock.now();
-        let hours = request.ttl_hours.unwrap_or(DEFAULT_TTL_HOURS);
-        let session = Session {
-            name: request.name.unwrap_or_default(),
-            kind: request.kind.unwrap_or_default(),
-            participants: request.participants,
-            metadata: request.metadata,
-            expires_at: Some(now + Duration::hours(hours.into())),
-            ..session_header(scope, &uuid::Uuid::now_v7().to_string(), now)
+        let tenant = scope.tenant();
+        let repeatable = match &request.idempotency_key {
+            Some(key) => Some(Repeatable::new("create_session", key, scope, &request)?),
+            None => None,
         };
-        let mut plan = Plan::new(scope.tenant(), now);
-        plan.changes.sessions.push(session.clone());
-        let of_session = scope.without_session().with_session(session.session_id.clone())?;
-        let none = cml_core::memory::Metadata::new();
-        plan.event(&of_session, EventType::Session, OperationType::CreateSession, Vec::new(), none);
-        self.store.commit(plan.changes).await?;
-        Ok(session)
+        let mut attempts = Attempts::new(self, tenant);
+        loop {
+            attempts.next().await?;
+            let now = self.clock.now();
+            if let Some(repeatable) = &repeatable {
+                let wanted = Wanted { idempotency: vec![repeatable.key.clone()], now, ..Wanted::default() };
+                let known = self.store.observe(tenant, &wanted).await?.idempotency;
+                if let Some(row) = known.get(&repeatable.key) {
+                    let id: String = repeatable.answer(row)?;
+                    let removed = || Error::new(ErrorKind::NotFound, "the session was removed meanwhile");
+                    return self.store.session(tenant, &id).await?.ok_or_else(removed);
+                }
+            }
+            let (session, changes) = opened(scope, &request, repeatable.as_ref(), now)?;
+            if let Outcome::Committed(_) = self.store.commit(changes).await? {
+                return Ok(session);
+            }
+        }
     }
 
     /// Conversations of the scope, newest first.
@@ -181,6 +189,36 @@ impl Engine {
     pub async fn tenants(&self) -> Result<Vec<TenantSummary>> {
         self.store.tenants().await
     }
+}
+
+/// A fresh session as it was asked for, and what opens it.
+fn opened(
+    scope: &Scope,
+    request: &CreateSession,
+    repeatable: Option<&Repeatable>,
+    now: DateTime<Utc>,
+) -> Result<(Session, ChangeSet)> {
+    let hours = request.ttl_hours.unwrap_or(DEFAULT_TTL_HOURS);
+    let session = Session {
+        name: request.name.clone().unwrap_or_default(),
+        kind: request.kind.clone().unwrap_or_default(),
+        participants: request.participants.clone(),
+        metadata: request.metadata.clone(),
+        expires_at: Some(now + Duration::hours(hours.into())),
+        ..session_header(scope, &uuid::Uuid::now_v7().to_string(), now)
+    };
+    let mut plan = Plan::new(scope.tenant(), now);
+    plan.changes.sessions.push(session.clone());
+    let of_session = scope.without_session().with_session(session.session_id.clone())?;
+    let none = cml_core::memory::Metadata::new();
+    plan.event(&of_session, EventType::Session, OperationType::CreateSession, Vec::new(), none);
+    if let Some(repeatable) = repeatable {
+        plan.require(Precondition::Unused(repeatable.key.clone()));
+        // Of the session, so that it goes when the session does.
+        let row = IdempotencyRow { scope: of_session, ..repeatable.row(&session.session_id, now) };
+        plan.changes.idempotency.push(row);
+    }
+    Ok((session, plan.changes))
 }
 
 fn check_session(scope: &Scope, session: &str) -> Result<()> {

@@ -112,12 +112,15 @@ impl Engine {
             let answers: Vec<Result<WriteResponse>> =
                 drafts.iter().map(|draft| writer.write(draft)).collect();
             let mut plan = writer.plan;
-            plan.changes.accessed = self.accesses.take(tenant);
-            match self.store.commit(plan.changes).await? {
-                Outcome::Committed(_) => return Ok(answers),
-                Outcome::Refused(condition) => {
-                    tracing::debug!(tenant, ?condition, "planning a write again");
-                }
+            let accessed = self.accesses.take(tenant);
+            plan.changes.accessed.clone_from(&accessed);
+            let outcome = self.store.commit(plan.changes).await;
+            if let Ok(Outcome::Committed(_)) = outcome {
+                return Ok(answers);
+            }
+            self.accesses.give_back(tenant, accessed);
+            if let Outcome::Refused(condition) = outcome? {
+                tracing::debug!(tenant, ?condition, "planning a write again");
             }
         }
     }

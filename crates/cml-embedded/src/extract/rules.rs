@@ -318,7 +318,6 @@ fn is_cause(hit: &str, _: &str) -> bool {
     !POINTERS.contains(&first.as_str())
 }
 
-/// The table. A later row never replaces an earlier one; both may speak of the same clause.
 /// Whether a new value of the slot closes the old one.
 pub(super) fn is_single_valued(slot: &str) -> bool {
     slot == "name"
@@ -326,6 +325,7 @@ pub(super) fn is_single_valued(slot: &str) -> bool {
         || ROWS.iter().any(|row| row.slot == Some(slot) && !row.many)
 }
 
+/// The table. A later row never replaces an earlier one; both may speak of the same clause.
 pub(super) const ROWS: &[Row] = &[
     // Name
     row("name", "^{poss} (?:full |first |real |legal |given )?name(?: is|'s|:| =)(?: actually)?", PERSON, Name, Identity, 0.95).slot("name"),

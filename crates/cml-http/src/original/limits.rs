@@ -124,6 +124,7 @@ pub(super) fn create_session(scope: &Scope, request: &CreateSession) -> Result<(
         (!scope.user().is_empty(), USERS),
         (request.kind.is_some(), "the kind of a session"),
         (!request.participants.is_empty(), "the participants of a session"),
+        (request.idempotency_key.is_some(), IDEMPOTENCY),
     ])
 }
 

@@ -167,7 +167,7 @@ impl<'a> Original<'a> {
         if request.subject != Subject::Tenant {
             return Err(limits::lacks(Capability::Erase.as_str()));
         }
-        let call = Call::delete(path::DELETE_ALL, Repeat::Twice).admin().of(scope);
+        let call = Call::delete(path::DELETE_ALL, Repeat::Twice).unhurried().admin().of(scope);
         let Deleted { affected_count } = self.client.json(call).await?;
         let counts = [("records".to_owned(), affected_count)].into();
         Ok(EraseResponse { counts, affected_count })

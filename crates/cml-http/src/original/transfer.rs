@@ -137,12 +137,7 @@ impl Walk {
                 return Ok(Some(record));
             }
             if self.next_page > self.pages {
-                return if (self.seen.len() as u64) < self.total {
-                    Err(Error::new(ErrorKind::Unavailable, "memories were removed while they were exported")
-                        .with_suggestion("export again while nobody writes"))
-                } else {
-                    Ok(None)
-                };
+                return if (self.seen.len() as u64) < self.total { Err(removed()) } else { Ok(None) };
             }
             self.turn_page().await?;
         }
@@ -158,6 +153,10 @@ impl Walk {
         let page: Page = self.client.json(call).await?;
         self.next_page += 1;
         self.pages = if page.items.is_empty() { 0 } else { page.total_pages };
+        if page.total < self.total {
+            // Rows moved up, one of them maybe onto a page that was read already.
+            return Err(removed());
+        }
         self.total = page.total;
         let seen = &mut self.seen;
         let new: Vec<MemoryId> = page.items.iter().map(|row| row.id).filter(|id| seen.insert(*id)).collect();
@@ -167,6 +166,11 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+fn removed() -> Error {
+    Error::new(ErrorKind::Unavailable, "memories were removed while they were exported")
+        .with_suggestion("export again while nobody writes")
 }
 
 /// The record in full, if it was not deleted and is in the scope.

@@ -321,6 +321,24 @@ async fn memories_are_exported_with_a_list_of_losses() -> TestResult {
 }
 
 #[tokio::test]
+async fn an_export_from_which_rows_vanish_fails() -> TestResult {
+    // A row of the first page was deleted, and what came third is never shown.
+    let server = Loopback::start(|asked| match asked.route.as_str() {
+        "GET /dashboard/memories" => {
+            let second = asked.query("page") == ["2"];
+            let (id, total) = if second { (SILENT, 2) } else { (ID, 3) };
+            support::json(&json!({"items": [{"id": id}], "total": total, "total_pages": total}))
+        }
+        _ => original(asked),
+    })
+    .await?;
+    let lines = server.backend()?.transfer()?.export(&acme()?, ExportOptions::default()).await?;
+    let error = lines.try_collect::<Vec<_>>().await.expect_err("a row is missing");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_import_writes_memories_and_says_what_is_lost() -> TestResult {
     let server = Loopback::start(original).await?;
     let backend = server.backend()?;

@@ -254,6 +254,7 @@ async fn questions_travel_in_the_query() -> TestResult {
     assert_eq!(server.once("DELETE /sessions/monday")?.query("namespace"), ["notes"]);
     assert!(backend.sessions()?.list(&scope).await?.is_empty());
     assert_eq!(backend.sessions()?.create(&scope, CreateSession::new()).await?.session_id, "s1");
+    assert!(server.once("POST /session/create")?.body["idempotency_key"].is_string());
     assert_eq!(backend.facts()?.list(&scope, ListFacts::new().with_slot("name")).await?.total, 0);
     assert_eq!(server.once("GET /facts")?.query("slot"), ["name"]);
     let unknown = backend.facts()?.get(&scope, FactId::new()).await;
@@ -290,6 +291,21 @@ async fn administrative_calls_swap_in_the_admin_key() -> TestResult {
     let keys: Vec<_> =
         server.asked("GET /whoami").iter().map(|a| a.header("x-api-key").map(str::to_owned)).collect();
     assert_eq!(keys, [Some("admin-key".to_owned()), Some("user-key".to_owned())], "asked once per key");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_removal_whose_outcome_is_unknown_is_not_sent_again() -> TestResult {
+    let server = Loopback::start(|asked| match asked.route.as_str() {
+        "POST /erase" | "DELETE /sessions/monday" => status(503, r#"{"detail": "lost"}"#),
+        _ => ours(asked),
+    })
+    .await?;
+    let (backend, scope) = (server.backend()?, scope()?);
+    assert!(backend.erase(&scope, EraseRequest::new(Subject::User("ana".into()))).await.is_err());
+    assert!(backend.sessions()?.clear(&scope, "monday").await.is_err());
+    server.once("POST /erase")?;
+    server.once("DELETE /sessions/monday")?;
     Ok(())
 }
 
@@ -337,6 +353,8 @@ async fn a_maintenance_run_is_waited_for() -> TestResult {
     assert_eq!(asked.header("x-requested-with"), Some("XMLHttpRequest"));
     assert_eq!((asked.query("wait"), asked.header("x-api-key")), (vec!["false"], Some("admin-key")));
     assert_eq!(asked.body, json!({"tenant_id": "acme", "user_id": "ana"}));
+    let looked = server.once(&format!("GET /jobs/{ID}"))?;
+    assert_eq!(looked.header("x-api-key"), Some("admin-key"));
     Ok(())
 }
 
@@ -375,6 +393,25 @@ async fn a_server_that_is_away_is_asked_again() -> TestResult {
     let error = backend.read(&scope()?, ReadRequest::new("q")).await.expect_err("four attempts");
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("read")));
     assert_eq!(backend.read(&scope()?, ReadRequest::new("q")).await?.total_count, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn verifying_uses_the_only_key_there_is() -> TestResult {
+    let server = Loopback::start(|asked| match asked.route.as_str() {
+        "GET /whoami" if asked.header("x-api-key").is_none() => {
+            status(401, r#"{"detail": "API key is missing", "code": "unauthenticated"}"#)
+        }
+        _ => ours(asked),
+    })
+    .await?;
+    let mut config = cml_core::Config::default().http;
+    config.base_url = server.url.clone();
+    let keyless = cml_http::HttpBackend::new(&config)?;
+    let error = keyless.verify_connection().await.expect_err("no key at all");
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    config.admin_api_key = Some(cml_core::config::SecretString::new("admin-key"));
+    assert_eq!(cml_http::HttpBackend::new(&config)?.verify_connection().await?.status, "healthy");
     Ok(())
 }
 

@@ -50,7 +50,7 @@ async fn examine(global: &Global, findings: &mut Findings) {
     if setup.config.mode != Mode::Http {
         match Keys::from_config(&setup.config) {
             Ok(keys) if keys.is_empty() => {
-                findings.ok("server keys", "none; `cml serve` would make one for each run".to_owned());
+                findings.ok("server keys", "none; `cml serve` makes one".to_owned());
             }
             Ok(_) => findings.ok("server keys", "`cml serve` has keys".to_owned()),
             Err(error) => findings.error("server keys", &error, "correct the file that CML_KEYS_FILE names"),

@@ -89,6 +89,12 @@ pub(crate) struct Erase {
 
 impl Erase {
     pub(crate) async fn run(self, memory: &Memory, output: &Output) -> Done {
+        if *memory.scope() != memory.scope().whole_tenant() {
+            let error = Error::invalid("subject", "erase reaches the whole tenant");
+            let suggestion =
+                "leave out --namespace, --user, --agent and --session, and settings that mean the same";
+            return Err(error.with_suggestion(suggestion).into());
+        }
         let id = self.id.unwrap_or_default();
         let tenant = memory.scope().tenant();
         let subject = match self.kind {

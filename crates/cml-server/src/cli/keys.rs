@@ -2,10 +2,7 @@
 
 use clap::{Args, Command};
 use clap_complete::Shell;
-use cml::{
-    Error,
-    scope::{DEFAULT_TENANT, MAX_ID_CHARS, check_id},
-};
+use cml::Error;
 use cml_server::Keys;
 use serde_json::json;
 
@@ -14,6 +11,7 @@ use super::{
     exit::Done,
     input,
     output::Output,
+    setup,
 };
 
 #[derive(Debug, Args)]
@@ -26,22 +24,25 @@ pub(crate) struct HashKey {
 }
 
 impl HashKey {
-    /// Prints the table that the keys file needs for the key, whose tenant is --tenant.
+    /// Prints the table that the keys file needs for the key, whose tenant is the configured one.
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Done {
         let key = input::text("key", self.key.map(|key| key.0)).await?;
         let key = key.trim();
         if key.is_empty() {
             return Err(Error::invalid("key", "must not be empty").into());
         }
-        let tenant = global.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-        check_id("tenant", tenant, MAX_ID_CHARS)?;
+        let tenant = setup::sources(global)?.config()?.tenant;
         let (hash, admin) = (Keys::hash(key), self.admin);
-        let table = json!({ "hash": hash, "tenant": tenant, "admin": admin });
-        // Without control characters a JSON string is a TOML string.
-        output.answer(&table, || {
-            format!("[[keys]]\nhash = {}\ntenant = {}\nadmin = {admin}", table["hash"], table["tenant"])
-        })
+        let object = json!({ "hash": hash, "tenant": tenant, "admin": admin });
+        output.answer(&object, || table(key, &tenant, admin))
     }
+}
+
+/// The table of a keys file for this key.
+pub(crate) fn table(key: &str, tenant: &str, admin: bool) -> String {
+    // Without control characters a JSON string is a TOML string.
+    let (hash, tenant) = (json!(Keys::hash(key)), json!(tenant));
+    format!("[[keys]]\nhash = {hash}\ntenant = {tenant}\nadmin = {admin}")
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,9 @@ use directories::ProjectDirs;
 
 use super::args::Global;
 
+/// File in the command's own folder with the key that `cml serve` made at its first start, hashed.
+pub(crate) const KEPT_KEYS: &str = "keys.toml";
+
 /// What the command was told, by arguments and otherwise.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -38,6 +41,10 @@ impl Setup {
         if config.mode == Mode::Lite && !sources.sets("db_path") {
             let folder = data_folder()?;
             config.db_path = Some(folder.join("memory.db"));
+            let kept = folder.join(KEPT_KEYS);
+            if config.server.keys_file.is_none() && kept.exists() {
+                config.server.keys_file = Some(kept);
+            }
             own_folder = Some(folder);
         }
         Ok(Self { config, own_folder, session: global.session.clone() })
@@ -49,7 +56,15 @@ impl Setup {
     /// As [`Memory::connect`].
     pub(crate) async fn open(&self) -> Result<Memory> {
         self.prepare()?;
-        let memory = Memory::connect(&self.config).await?;
+        self.connect(&self.config).await
+    }
+
+    /// Opens what `config` describes, within the session that was named.
+    ///
+    /// # Errors
+    /// As [`Memory::connect`].
+    pub(crate) async fn connect(&self, config: &Config) -> Result<Memory> {
+        let memory = Memory::connect(config).await?;
         match &self.session {
             Some(session) => memory.session(session),
             None => Ok(memory),

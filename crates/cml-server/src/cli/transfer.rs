@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use cml::{
-    Config, Error, Memory, Result,
+    Error, Memory, Result,
     config::{Mode, SecretString},
     ops::{ExportOptions, ImportReport},
     transfer::{self, ExportReport, Lines},
@@ -87,10 +87,10 @@ pub(crate) struct Migrate {
     /// Where they go: the address of a server, or a database file
     #[arg(long, value_name = "URL|PATH")]
     to: String,
-    /// Key of the server they come from
+    /// Key of the server they come from; needed where both are servers [env: CML_FROM_KEY]
     #[arg(long, value_name = "KEY")]
     from_key: Option<Secret>,
-    /// Key of the server they go to
+    /// Key of the server they go to; needed where both are servers [env: CML_TO_KEY]
     #[arg(long, value_name = "KEY")]
     to_key: Option<Secret>,
     /// Tenant they belong to; --tenant when absent
@@ -106,11 +106,19 @@ pub(crate) struct Migrate {
 
 impl Migrate {
     pub(crate) async fn run(self, setup: &Setup, output: &Output) -> Done {
-        if is_file(&self.from) && !Path::new(&self.from).exists() {
+        let (from_file, to_file) = (is_file("from", &self.from)?, is_file("to", &self.to)?);
+        if from_file && !Path::new(&self.from).exists() {
             return Err(Error::invalid("from", "there is no such database file").into());
         }
-        let from = side(&setup.config, &self.from, self.from_key, self.from_tenant).await?;
-        let to = side(&setup.config, &self.to, self.to_key, self.to_tenant).await?;
+        let from_key = self.from_key.or_else(|| variable("CML_FROM_KEY"));
+        let to_key = self.to_key.or_else(|| variable("CML_TO_KEY"));
+        if !from_file && !to_file {
+            // A configured key belongs to one of the two, and nobody knows which.
+            needed("from_key", from_key.as_ref(), "give it with --from-key or CML_FROM_KEY")?;
+            needed("to_key", to_key.as_ref(), "give it with --to-key or CML_TO_KEY")?;
+        }
+        let from = side(setup, &self.from, from_file, from_key, self.from_tenant).await?;
+        let to = side(setup, &self.to, to_file, to_key, self.to_tenant).await?;
         let bar = output.bar();
         let done = copy(&from, &to, options(self.no_vectors), &bar).await;
         bar.finish_and_clear();
@@ -130,14 +138,45 @@ fn options(no_vectors: bool) -> ExportOptions {
     if no_vectors { transfer::without_vectors() } else { ExportOptions::default() }
 }
 
-fn is_file(place: &str) -> bool {
-    !place.starts_with("http://") && !place.starts_with("https://")
+/// Whether `place` is a file, and not the address of a server.
+fn is_file(field: &'static str, place: &str) -> Result<bool> {
+    if place.starts_with("http://") || place.starts_with("https://") {
+        return Ok(false);
+    }
+    let begin = place.split('/').next().unwrap_or_default();
+    let host_and_port =
+        begin.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if host_and_port || place.contains("://") {
+        return Err(Error::invalid(field, "looks like an address, not like a database file")
+            .with_suggestion("begin the address of a server with http:// or https://, a file's with ./"));
+    }
+    Ok(true)
 }
 
-/// The memory at `place`, otherwise as `config` says.
-async fn side(config: &Config, place: &str, key: Option<Secret>, tenant: Option<String>) -> Result<Memory> {
-    let mut config = config.clone();
-    if is_file(place) {
+/// A key from the environment; an empty one is none.
+fn variable(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().filter(|key| !key.is_empty()).map(Secret)
+}
+
+fn needed(field: &'static str, key: Option<&Secret>, suggestion: &str) -> Result<()> {
+    match key {
+        Some(_) => Ok(()),
+        None => {
+            Err(Error::invalid(field, "is needed where both sides are servers").with_suggestion(suggestion))
+        }
+    }
+}
+
+/// The memory at `place`, otherwise as `setup` says.
+async fn side(
+    setup: &Setup,
+    place: &str,
+    is_file: bool,
+    key: Option<Secret>,
+    tenant: Option<String>,
+) -> Result<Memory> {
+    let mut config = setup.config.clone();
+    if is_file {
         config.mode = Mode::Lite;
         config.db_path = Some(PathBuf::from(place));
     } else {
@@ -151,7 +190,7 @@ async fn side(config: &Config, place: &str, key: Option<Secret>, tenant: Option<
     if let Some(tenant) = tenant {
         config.tenant = tenant;
     }
-    Memory::connect(&config).await
+    setup.connect(&config).await
 }
 
 /// The same lines, shown on `bar`.
@@ -183,4 +222,23 @@ fn list(counts: &BTreeMap<String, u64>) -> String {
 
 fn losses(losses: &[String]) -> String {
     losses.iter().map(|loss| format!("\nlost: {loss}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_told_from_an_address() {
+        let told = |place| is_file("to", place).ok();
+        for place in ["memory.db", "./notes:1", "/data/a:1", ":memory:", "C:\\memory.db"] {
+            assert_eq!(told(place), Some(true), "{place}");
+        }
+        for place in ["http://localhost:8000", "https://memory.example"] {
+            assert_eq!(told(place), Some(false), "{place}");
+        }
+        for place in ["localhost:8000", "127.0.0.1:8000/api", "[::1]:8000", "HTTP://localhost"] {
+            assert_eq!(told(place), None, "{place}");
+        }
+    }
 }

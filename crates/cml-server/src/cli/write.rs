@@ -163,17 +163,25 @@ impl<'a> Batch<'a> {
             Ok(answer) => {
                 let count = if answer.memory_id.is_some() { &mut self.stored } else { &mut self.skipped };
                 *count += 1;
-                if self.output.is_json() { self.output.object(&WriteResult::Done(answer)) } else { Ok(()) }
+                if self.output.is_json() { self.print(&WriteResult::Done(answer)) } else { Ok(()) }
             }
             Err(error) => {
                 self.failed += 1;
                 self.code.get_or_insert(exit::code_of(error.kind()));
                 if self.output.is_json() {
-                    return self.output.object(&WriteResult::Failed { error: exit::body(&error) });
+                    return self.print(&WriteResult::Failed { error: exit::body(&error) });
                 }
                 self.output.complain(&format!("error: line {number}: {}", error.message()));
                 Ok(())
             }
+        }
+    }
+
+    fn print(&self, answer: &WriteResult) -> Done {
+        match self.output.object(answer) {
+            // The texts are to be stored even if nobody reads the answers any more.
+            Err(Failure::ClosedPipe) => Ok(()),
+            printed => printed,
         }
     }
 }

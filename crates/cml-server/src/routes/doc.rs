@@ -61,8 +61,7 @@ impl Doc {
     /// Reads a body of another type, of any length.
     pub(crate) fn body_stream(mut self, content_type: &'static str) -> Self {
         self.body = Some(Content { content_type, schema: None });
-        self.unbounded = true;
-        self
+        self.unbounded()
     }
 
     /// Answers with JSON.
@@ -71,16 +70,16 @@ impl Doc {
         self
     }
 
-    /// Answers with text of another type.
+    /// Answers with a body of another type, at once or as a stream.
     pub(crate) fn text(mut self, content_type: &'static str) -> Self {
         self.answer = Some(Content { content_type, schema: None });
         self
     }
 
-    /// Answers with a stream, which may take as long as it takes.
-    pub(crate) fn stream(mut self, content_type: &'static str) -> Self {
+    /// Works for as long as it takes: cutting the answer would not end the work.
+    pub(crate) fn unbounded(mut self) -> Self {
         self.unbounded = true;
-        self.text(content_type)
+        self
     }
 
     /// Needs an administrative key.

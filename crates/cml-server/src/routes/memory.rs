@@ -17,6 +17,7 @@ use cml_core::{
         header, path,
     },
 };
+use sha2::{Digest as _, Sha256};
 
 use super::{Doc, Routes};
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     auth::Caller,
     context::Context,
     error::{Answer, Failure},
-    extract::{self, Body, Call, Id, Name, Query},
+    extract::{self, Body, Call, Id, LargeBody, Name, Query},
 };
 
 pub(super) fn routes() -> Routes {
@@ -57,7 +58,7 @@ pub(super) fn routes() -> Routes {
             stream::read_stream,
             Doc::new("Recall memories, one event each")
                 .body::<Scoped<CallScope, ReadRequest>>()
-                .stream("text/event-stream"),
+                .text("text/event-stream"),
         )
         .post(
             path::TURN,
@@ -84,13 +85,14 @@ pub(super) fn routes() -> Routes {
         .delete(
             path::DELETE_ALL,
             delete_all,
-            Doc::new("Remove every row of the tenant").admin().answer::<EraseResponse>(),
+            Doc::new("Remove every row of the tenant").admin().unbounded().answer::<EraseResponse>(),
         )
         .post(
             path::ERASE,
             erase,
             Doc::new("Remove every row of a subject")
                 .admin()
+                .unbounded()
                 .body::<EraseRequest>()
                 .answer::<EraseResponse>(),
         )
@@ -150,15 +152,15 @@ async fn write_batch(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    Body(batch): Body<WriteBatch>,
+    LargeBody(batch): LargeBody<WriteBatch>,
 ) -> Answer<WriteBatchResponse> {
     let WriteBatch { mut turns } = batch;
     if turns.is_empty() || turns.len() > MAX_BATCH {
         return Err(Error::invalid("turns", format!("must have 1 to {MAX_BATCH} items")).into());
     }
-    if let Some(key) = extract::header(&headers, header::IDEMPOTENCY_KEY)? {
+    if let Some(key) = idempotency_key(&headers)? {
         for (index, turn) in turns.iter_mut().enumerate() {
-            turn.idempotency_key.get_or_insert_with(|| format!("{key}/{index}"));
+            turn.idempotency_key.get_or_insert_with(|| item_key(&key, index));
         }
     }
     let scope = caller.scope(&ScopeParts::default())?;
@@ -290,11 +292,29 @@ pub(super) fn in_query(error: Error) -> Failure {
 }
 
 /// The header, where the body names no key.
-fn idempotency(headers: &HeaderMap, key: &mut Option<String>) -> Result<(), Failure> {
+pub(super) fn idempotency(headers: &HeaderMap, key: &mut Option<String>) -> Result<(), Failure> {
     if key.is_none() {
-        *key = extract::header(headers, header::IDEMPOTENCY_KEY)?;
+        *key = idempotency_key(headers)?;
     }
     Ok(())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    extract::id_header(headers, header::IDEMPOTENCY_KEY)
+}
+
+/// The key of an item of a batch: of one length, and no key that a caller would choose.
+fn item_key(key: &str, index: usize) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::new()
+        .chain_update((key.len() as u64).to_be_bytes())
+        .chain_update(key)
+        .chain_update((index as u64).to_be_bytes());
+    digest.finalize().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _written = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn no_answer() -> Error {

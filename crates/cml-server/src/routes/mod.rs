@@ -17,6 +17,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use cml_core::wire::API;
+use tower_http::decompression::RequestDecompressionLayer;
 
 pub(crate) use self::doc::{Content, Doc, SchemaOf};
 use crate::{
@@ -93,7 +94,10 @@ impl Routes {
     pub(crate) fn router(self, app: &App) -> Router<App> {
         self.entries.into_iter().fold(Router::new(), |router, entry| {
             let access = entry.access();
-            let handler = entry.handler.route_layer(from_fn_with_state((app.clone(), access), gate));
+            // Nothing is unpacked for who is refused.
+            let unpack = RequestDecompressionLayer::new().pass_through_unaccepted(true);
+            let gate = from_fn_with_state((app.clone(), access), gate);
+            let handler = entry.handler.route_layer(unpack).route_layer(gate);
             router.route(&entry.path, handler)
         })
     }

@@ -1,6 +1,6 @@
 //! Conversations.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::HeaderMap};
 use cml_core::{
     memory::Session,
     ops::{CreateSession, EraseResponse, MessagePage, SessionContext},
@@ -8,7 +8,10 @@ use cml_core::{
     wire::{CallScope, ContextQuery, MessagesQuery, Scoped, SessionList, path},
 };
 
-use super::{Doc, Routes, memory::in_query};
+use super::{
+    Doc, Routes,
+    memory::{idempotency, in_query},
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -42,6 +45,7 @@ pub(super) fn routes() -> Routes {
             path::SESSION,
             clear,
             doc("Remove a conversation with what rests on it alone")
+                .unbounded()
                 .query::<CallScope>()
                 .answer::<EraseResponse>(),
         )
@@ -55,8 +59,10 @@ pub(super) fn routes() -> Routes {
 async fn create(
     State(app): State<App>,
     caller: Caller,
-    Call(parts, request): Call<CallScope, CreateSession>,
+    headers: HeaderMap,
+    Call(parts, mut request): Call<CallScope, CreateSession>,
 ) -> Answer<Session> {
+    idempotency(&headers, &mut request.idempotency_key)?;
     let scope = caller.scope(&parts.into())?;
     Ok(Json(app.backend().sessions()?.create(&scope, request).await?))
 }

@@ -3,13 +3,21 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, header::CONTENT_TYPE},
+    http::{HeaderMap, HeaderValue, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
-use cml_core::wire::{HealthBody, WhoAmI, path};
+use cml_core::{
+    Error,
+    ops::Health,
+    wire::{HealthBody, WhoAmI, path},
+};
 
 use super::{Doc, Routes};
-use crate::{app::App, auth::Caller, error::Answer};
+use crate::{
+    app::App,
+    auth::{self, Caller},
+    error::Answer,
+};
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
@@ -33,14 +41,31 @@ pub(super) fn root() -> Routes {
     )
 }
 
-async fn health(State(app): State<App>) -> Answer<HealthBody> {
-    let health = app.health().get().await?;
+/// Who has no key hears which parts work, not what they are and what is wrong with them.
+async fn health(State(app): State<App>, headers: HeaderMap) -> Answer<HealthBody> {
+    let health = match (app.health().get().await, auth::is_known(&app, &headers)) {
+        (Ok(health), true) => health,
+        (Ok(health), false) => without_details(health),
+        (Err(error), true) => return Err(error.into()),
+        (Err(error), false) => {
+            tracing::warn!(?error, "the backend does not tell how it does");
+            return Err(Error::new(error.kind(), "the backend does not tell how it does").into());
+        }
+    };
     let capabilities = app.backend().capabilities();
     Ok(Json(HealthBody {
         health,
         capabilities: capabilities.supported.iter().map(ToString::to_string).collect(),
         max_results: Some(capabilities.max_results),
     }))
+}
+
+fn without_details(mut health: Health) -> Health {
+    for component in &mut health.components {
+        component.details.clear();
+        component.error = None;
+    }
+    health
 }
 
 async fn whoami(caller: Caller) -> Json<WhoAmI> {

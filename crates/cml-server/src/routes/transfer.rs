@@ -1,6 +1,6 @@
 //! Export and import.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -17,14 +17,14 @@ use cml_core::{
     wire::{ExportQuery, NDJSON, path},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{Doc, Routes, memory::in_query};
 use crate::{
     app::App,
     auth::Caller,
     error::{Answer, Failure},
-    extract::{Query, check_encoding, drain},
+    extract::{DRAIN_BYTES, Query, check_encoding, drain},
 };
 
 pub(super) fn routes() -> Routes {
@@ -33,10 +33,7 @@ pub(super) fn routes() -> Routes {
         .get(
             path::EXPORT,
             export,
-            doc("Every row in the portable format")
-                .query::<ScopeParts>()
-                .query::<ExportQuery>()
-                .stream(NDJSON),
+            doc("Every row in the portable format").query::<ScopeParts>().query::<ExportQuery>().text(NDJSON),
         )
         .post(
             path::IMPORT,
@@ -82,23 +79,32 @@ async fn import(
         Err(failure) => Err(failure),
     };
     if imported.is_err() {
-        drain(&mut *body.lock().await).await;
+        drain(&mut *body.lock().await, DRAIN_BYTES).await;
     }
     imported.map(Json)
 }
 
 async fn put(app: &App, scope: &Scope, body: &Arc<Mutex<BodyDataStream>>) -> Result<ImportReport> {
-    app.backend().transfer()?.import(scope, portable::decode(chunks(body))).await
+    let chunks = chunks(body, app.config().server.request_timeout);
+    app.backend().transfer()?.import(scope, portable::decode(chunks)).await
 }
 
-fn chunks(body: &Arc<Mutex<BodyDataStream>>) -> BoxStream<'static, Result<Vec<u8>>> {
-    stream::unfold(Arc::clone(body), |body| async move {
-        let chunk = body.lock().await.next().await?;
-        let chunk = chunk.map(|bytes| bytes.to_vec()).map_err(|error| {
+/// The body as it arrives. A sender that sends nothing for `patience` would hold its place for ever.
+fn chunks(body: &Arc<Mutex<BodyDataStream>>, patience: Duration) -> BoxStream<'static, Result<Vec<u8>>> {
+    stream::unfold(Some(Arc::clone(body)), move |body| async move {
+        let body = body?;
+        let next = timeout(patience, async { body.lock().await.next().await }).await;
+        let Ok(next) = next else { return Some((Err(stalled(patience)), None)) };
+        let chunk = next?.map(|bytes| bytes.to_vec()).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "the body ended early; nothing was imported")
                 .with_source(error)
         });
-        Some((chunk, body))
+        Some((chunk, Some(body)))
     })
     .boxed()
+}
+
+fn stalled(patience: Duration) -> Error {
+    let message = format!("nothing of the body came for {} s; nothing was imported", patience.as_secs_f64());
+    Error::new(ErrorKind::Timeout, message).with_suggestion("send the export again")
 }

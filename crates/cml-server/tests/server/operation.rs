@@ -21,7 +21,7 @@ async fn bugs_tell_their_request_id_and_nothing_else() -> Outcome {
         assert!(!reply.text().contains("private"));
     }
     let reply = server.client.post("/memory/read", USER, &json!({ "query": "unavailable" })).await?;
-    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+    assert_eq!((reply.status, reply.header("retry-after")), (503, None));
     Ok(())
 }
 
@@ -144,13 +144,32 @@ fn collect<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
 }
 
 #[tokio::test]
+async fn only_who_has_a_key_hears_what_is_wrong_with_the_backend() -> Outcome {
+    let server = Running::start(Arc::new(Faulty::default()), &Config::default()).await?;
+    let detail = async |key: &str| {
+        Ok::<_, Box<dyn std::error::Error>>(
+            server.client.get("/health", key).await?.json()?["detail"].clone(),
+        )
+    };
+    assert_eq!(detail("guess").await?, "the backend does not tell how it does");
+    assert_eq!(detail(USER).await?, "the verb is not supported by this backend");
+    Ok(())
+}
+
+#[tokio::test]
 async fn health_tells_backend_capabilities_and_limits() -> Outcome {
     let server = Running::lite().await?;
     let reply: Reply = server.client.api("GET", "/health").send().await?;
     let body = reply.ok()?;
     assert_eq!((body["status"].as_str(), body["mode"].as_str()), (Some("healthy"), Some("lite")));
     assert_eq!(body["max_results"], 1000);
-    assert_eq!(body["components"]["Store"]["status"], "ok");
+    let store = &body["components"]["Store"];
+    assert_eq!((&store["status"], &store["details"]), (&json!("ok"), &json!({})));
+    assert!(store["latency_ms"].is_f64());
+    let guess = server.client.get("/health", "guess").await?.ok()?;
+    assert_eq!(guess["components"]["Store"]["details"], json!({}));
+    let known = server.client.get("/health", USER).await?.ok()?;
+    assert!(known["components"]["Store"]["details"].as_object().is_some_and(|details| !details.is_empty()));
     assert!(body["capabilities"].as_array().is_some_and(|names| names.contains(&json!("idempotency"))));
     Ok(())
 }

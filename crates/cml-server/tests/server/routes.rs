@@ -39,6 +39,19 @@ async fn the_header_makes_writes_idempotent() -> Outcome {
     let answer = write("/memory/write_batch", &changed).await?.ok()?;
     assert_eq!((answer["success"].as_bool(), answer["turns_processed"].as_u64()), (Some(false), Some(1)));
     assert_eq!(answer["results"][1]["error"]["code"], "conflict");
+    let keyed = |path: &str, key: &str, body: &Value| {
+        server.client.api("POST", path).key(USER).header("Idempotency-Key", key).json(body).send()
+    };
+    let single = json!({ "content": "I have a cat" });
+    assert_eq!(keyed("/memory/write", "k-1/1", &single).await?.ok()?["success"], true);
+    let long = "k".repeat(100);
+    let answer = keyed("/memory/write_batch", &long, &batch).await?.ok()?;
+    assert_eq!(answer["success"], true, "{answer}");
+    let reply = keyed("/memory/write_batch", &format!("{long}k"), &batch).await?;
+    assert_eq!(
+        (reply.status, &reply.json()?["detail"][0]["loc"]),
+        (422, &json!(["header", "idempotency-key"]))
+    );
     let turn = json!({ "user_message": "Where do I live?", "assistant_response": "In Oslo." });
     write("/memory/turn", &turn).await?.ok()?;
     Ok(())

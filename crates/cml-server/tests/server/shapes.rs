@@ -85,6 +85,20 @@ async fn unknown_routes_and_methods_answer_in_json() -> Outcome {
 }
 
 #[tokio::test]
+async fn only_a_batch_may_be_large() -> Outcome {
+    let server = Running::lite().await?;
+    let turn = json!({ "content": "x", "metadata": { "notes": "n".repeat(5 << 20) } });
+    let reply = server.client.post("/memory/write", USER, &turn).await?;
+    assert_eq!((reply.status, reply.json()?["code"].as_str()), (413, Some("invalid_input")));
+    let batch = json!({ "turns": [turn] });
+    assert_eq!(server.client.post("/memory/write_batch", USER, &batch).await?.status, 200);
+    let many = format!("{{\"turns\": [{}1]}}", "1,".repeat(2_000_000));
+    let reply = server.client.api("POST", "/memory/write_batch").key(USER).body(many).send().await?;
+    assert_eq!(reply.status, 413);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_body_beyond_the_limit_is_refused_compressed_or_not() -> Outcome {
     let mut config = Config::default();
     config.server.max_body_bytes = 2000;

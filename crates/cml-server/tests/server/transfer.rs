@@ -1,14 +1,15 @@
 //! Export and import as bodies.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cml_core::{
     Config,
     ops::{ExportHeader, ExportLine, FORMAT_NAME, FORMAT_VERSION},
 };
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
 
-use crate::{ADMIN, Outcome, Running, USER, faulty::Faulty};
+use crate::{ADMIN, Outcome, Running, USER, client::Reply, faulty::Faulty};
 
 fn header() -> Outcome<ExportLine> {
     let header: ExportHeader = serde_json::from_value(json!({
@@ -93,10 +94,31 @@ async fn an_export_that_breaks_is_cut_and_not_ended() -> Outcome {
 #[tokio::test]
 async fn a_refused_upload_hears_why() -> Outcome {
     let server = Running::lite().await?;
-    let large = vec![b'a'; 20 << 20];
-    let refused = |key: &str| server.client.api("POST", "/import").key(key).body(large.clone()).send();
-    assert_eq!(refused("guess").await?.status, 401);
-    assert_eq!(refused(USER).await?.status, 403);
-    assert!([422, 501].contains(&refused(ADMIN).await?.status));
+    let refused = |key: &str, length: usize| {
+        server.client.api("POST", "/import").key(key).body(vec![b'a'; length]).send()
+    };
+    assert_eq!(refused("guess", 1 << 20).await?.status, 401);
+    assert_eq!(refused(USER, 1 << 20).await?.status, 403);
+    assert!([422, 501].contains(&refused(ADMIN, 20 << 20).await?.status));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_gives_its_place_back() -> Outcome {
+    let backend = Arc::new(Faulty::default());
+    let mut config = Config::default();
+    config.server.max_concurrent = 1;
+    config.server.request_timeout = Duration::from_millis(200);
+    let server = Running::start(Arc::clone(&backend) as _, &config).await?;
+    for path in ["/import", "/erase", "/memory/read/stream"] {
+        let request = server.client.api("POST", path).key(ADMIN).header("content-length", "100");
+        let mut stalled = request.body("{").open().await?;
+        let mut answer = Vec::new();
+        stalled.read_to_end(&mut answer).await?;
+        let reply = Reply::parse(&answer)?;
+        assert_eq!((reply.status, reply.json()?["code"].as_str()), (504, Some("timeout")), "{path}");
+    }
+    assert_eq!(server.client.get("/whoami", ADMIN).await?.status, 200);
+    assert_eq!(imported(&backend), 0);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Bytes from and to files.
 
 use std::{
-    io,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering},
@@ -18,6 +18,8 @@ use super::compress::{self, Reader};
 
 /// Bytes of one read.
 const CHUNK_BYTES: usize = 64 << 10;
+/// First bytes of every SQLite database, <https://www.sqlite.org/fileformat.html>.
+const SQLITE: &[u8] = b"SQLite format 3\0";
 
 type Chunks = BoxStream<'static, Result<Vec<u8>>>;
 
@@ -111,6 +113,10 @@ impl Temporary {
         if path.is_dir() {
             return Err(Error::invalid("path", format!("{} is a folder", path.display())));
         }
+        if !may_be_replaced(path).map_err(|error| at_path(path, "cannot be looked at", error))? {
+            let message = format!("{} is a database or no plain file; name another", path.display());
+            return Err(Error::invalid("path", message));
+        }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
@@ -137,6 +143,21 @@ impl Drop for Temporary {
             let _left_over = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whether an export may take the place of what stands at `path`: nothing, or a plain file that is no
+/// database.
+fn may_be_replaced(path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+        // Opening anything else could wait for ever.
+        Ok(found) if !found.is_file() => return Ok(false),
+        Ok(_) => {}
+    }
+    let mut begin = Vec::new();
+    std::fs::File::open(path)?.take(SQLITE.len() as u64).read_to_end(&mut begin)?;
+    Ok(begin != SQLITE)
 }
 
 fn at_path(path: &Path, what: &str, error: io::Error) -> Error {

@@ -2,7 +2,8 @@
 
 use cml_core::{
     Result, Scope,
-    ops::{EmbeddingRow, ExportHeader, ExportLine},
+    memory::Metadata,
+    ops::{EmbeddingRow, ExportHeader, ExportLine, MAX_CONTENT_CHARS, MAX_METADATA_BYTES},
     scope::{MAX_ID_CHARS, MAX_KEY_CHARS, ScopeParts, check_id},
 };
 
@@ -10,6 +11,10 @@ use super::spool::broken;
 
 /// Numbers that every store can hold.
 const MOST: u64 = i64::MAX.cast_unsigned();
+/// A text grows when its write redacts it, to less than this.
+const MOST_CHARS: usize = 4 * MAX_CONTENT_CHARS;
+/// A text that is said again gets the metadata of each time.
+const MOST_METADATA_BYTES: usize = 16 * MAX_METADATA_BYTES;
 
 /// Checks a row of an engine like this one.
 pub(super) fn own(scope: &Scope, header: &ExportHeader, line: &ExportLine) -> Result<()> {
@@ -18,10 +23,14 @@ pub(super) fn own(scope: &Scope, header: &ExportHeader, line: &ExportLine) -> Re
         place.check_seen(scope, line.kind())?;
     }
     match line {
-        ExportLine::Session(row) => check_id("session_id", &row.session_id, MAX_ID_CHARS),
+        ExportLine::Session(row) => {
+            check_id("session_id", &row.session_id, MAX_ID_CHARS)?;
+            check_metadata(&row.metadata)
+        }
         ExportLine::Message(row) => {
             check_id("session_id", &row.session_id, MAX_ID_CHARS)?;
             check_text(&row.text)?;
+            check_metadata(&row.metadata)?;
             check_number("seq", row.seq)
         }
         ExportLine::Record(row) => {
@@ -29,11 +38,13 @@ pub(super) fn own(scope: &Scope, header: &ExportHeader, line: &ExportLine) -> Re
                 check_id("key", key, MAX_KEY_CHARS)?;
             }
             check_text(&row.text)?;
+            check_metadata(&row.metadata)?;
             check_number("version", row.version)?;
             check_number("access_count", row.access_count.max(1))
         }
         ExportLine::RecordVersion(row) => {
             check_text(&row.record.text)?;
+            check_metadata(&row.record.metadata)?;
             check_number("version", row.record.version)?;
             check_number("access_count", row.record.access_count.max(1))
         }
@@ -45,10 +56,15 @@ pub(super) fn own(scope: &Scope, header: &ExportHeader, line: &ExportLine) -> Re
     }
 }
 
-/// Checks a record of a foreign system; what its text may be is the write's to decide.
-pub(super) fn foreign(scope: &Scope, line: &ExportLine) -> Result<()> {
-    let ExportLine::Record(row) = line else { return Ok(()) };
-    scope.narrow(&parts(&row.namespace, &row.user_id, &row.agent_id, &row.session_id)).map(drop)
+/// Checks where a record of a foreign system is; what its text may be is the write's to decide. `false`
+/// when nothing can be there, because a part of it is no id here.
+pub(super) fn foreign(scope: &Scope, line: &ExportLine) -> Result<bool> {
+    let ExportLine::Record(row) = line else { return Ok(true) };
+    let ids = [&row.namespace, &row.user_id, &row.agent_id, &row.session_id];
+    if ids.iter().any(|id| !id.is_empty() && check_id("id", id, MAX_ID_CHARS).is_err()) {
+        return Ok(false);
+    }
+    scope.narrow(&parts(&row.namespace, &row.user_id, &row.agent_id, &row.session_id)).map(|_| true)
 }
 
 /// The parts of a scope that are not empty.
@@ -156,7 +172,28 @@ impl<'l> Place<'l> {
 }
 
 fn check_text(text: &str) -> Result<()> {
-    if text.contains('\0') { Err(broken("text: must not contain NUL")) } else { Ok(()) }
+    if text.contains('\0') {
+        return Err(broken("text: must not contain NUL"));
+    }
+    if text.len() > MOST_CHARS && text.chars().count() > MOST_CHARS {
+        return Err(broken(format!("text: must not have more than {MOST_CHARS} characters")));
+    }
+    Ok(())
+}
+
+fn check_metadata(metadata: &Metadata) -> Result<()> {
+    if json_bytes(metadata) > MOST_METADATA_BYTES {
+        return Err(broken(format!("metadata: must not exceed {MOST_METADATA_BYTES} bytes of JSON")));
+    }
+    Ok(())
+}
+
+/// Bytes of metadata as JSON.
+pub(super) fn json_bytes(metadata: &Metadata) -> usize {
+    if metadata.is_empty() {
+        return 0;
+    }
+    serde_json::to_string(metadata).map_or(0, |json| json.len())
 }
 
 fn check_number(field: &str, number: u64) -> Result<()> {

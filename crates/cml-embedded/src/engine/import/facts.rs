@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use cml_core::{
-    FactId, Result,
+    FactId, MemoryId, Result,
     memory::{Evidence, Fact, FactStatus},
     ops::ExportLine,
 };
@@ -13,6 +14,13 @@ use crate::{
     extract::is_exclusive,
     store::{Precondition, RowKind, Select, SlotOf, Wanted},
 };
+
+/// A fact that a later value of its slot closed: as it was, and until when it held.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    fact: Fact,
+    at: DateTime<Utc>,
+}
 
 impl Import<'_> {
     pub(super) async fn plan_facts(&self, step: &mut Step, sorted: Sorted<'_>) -> Result<()> {
@@ -28,6 +36,14 @@ impl Import<'_> {
         let ids: Vec<FactId> = rivals.iter().map(|fact| fact.id).collect();
         let stored = self.engine.store.indexed_facts(self.scope.tenant(), Select::Ids(&ids)).await?;
         let stored: HashMap<FactId, Fact> = stored.into_iter().map(|fact| (fact.id, fact)).collect();
+        for fact in &rivals {
+            let here = stored.get(&fact.id).filter(|here| here.status == FactStatus::Superseded);
+            if let Some(at) =
+                here.and_then(|here| here.valid_to).filter(|_| fact.status == FactStatus::Current)
+            {
+                step.ended.insert(fact.id, Ended { fact: fact.clone(), at });
+            }
+        }
         let mut accepted: BTreeMap<FactId, Fact> = BTreeMap::new();
         for fact in facts(&sorted.absent).into_iter().chain(rivals) {
             let known = accepted.get(&fact.id).or_else(|| stored.get(&fact.id));
@@ -67,6 +83,7 @@ impl Import<'_> {
             let Some(latest) = values.pop().filter(|_| !values.is_empty()) else { continue };
             step.tally.closed += values.len() as u64;
             for fact in &values {
+                step.ended.insert(fact.id, Ended { fact: fact.clone(), at: latest.valid_from });
                 alter(step, accepted, fact, |fact| {
                     fact.status = FactStatus::Superseded;
                     fact.valid_to = Some(latest.valid_from);
@@ -84,6 +101,23 @@ impl Import<'_> {
         let facts = ending.iter().map(|(id, (fact, _))| (*id, fact.clone())).collect();
         for record in self.engine.bare_records(self.scope.tenant(), &facts).await? {
             step.plan.close(&record, ending[&record.id].1, None);
+        }
+        Ok(())
+    }
+
+    /// Closes the records that say nothing but a fact which ended: the evidence of a fact comes later
+    /// than it.
+    pub(super) async fn close_ended(&self, step: &mut Step) -> Result<()> {
+        let mut ending: HashMap<MemoryId, Fact> = HashMap::new();
+        let mut ends = HashMap::new();
+        for (fact, evidence) in &step.plan.changes.evidence {
+            if let (Some(ended), Evidence::Memory(id)) = (self.ended.get(fact), evidence) {
+                ending.insert(*id, ended.fact.clone());
+                ends.insert(*id, ended.at);
+            }
+        }
+        for record in self.engine.bare_records(self.scope.tenant(), &ending).await? {
+            step.plan.close(&record, ends[&record.id], None);
         }
         Ok(())
     }

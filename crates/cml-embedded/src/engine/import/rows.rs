@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use cml_core::{
-    MemoryId, MessageId, Result,
+    FactId, MemoryId, MessageId, Result,
     memory::{MemoryRecord, Message, Session},
     ops::ExportLine,
 };
@@ -12,6 +12,7 @@ use half::f16;
 
 use super::{
     Import,
+    facts::Ended,
     report::{Sorted, Tally},
     turns,
 };
@@ -27,11 +28,13 @@ use crate::{
 pub(super) struct Step {
     pub(super) plan: Plan,
     pub(super) tally: Tally,
+    /// Facts of the batch, or of its slots, that ended.
+    pub(super) ended: HashMap<FactId, Ended>,
 }
 
 impl Step {
     pub(super) fn new(tenant: &str, now: DateTime<Utc>) -> Self {
-        Self { plan: Plan::new(tenant, now), tally: Tally::default() }
+        Self { plan: Plan::new(tenant, now), tally: Tally::default(), ended: HashMap::new() }
     }
 }
 
@@ -85,6 +88,9 @@ impl Import<'_> {
         if !changes.placed.is_empty() {
             changes.turns = self.turns_of_messages(&changes.placed).await?;
             changes.sessions = self.missing_headers(&changes.placed).await?;
+        }
+        if kind == RowKind::Evidence {
+            self.close_ended(step).await?;
         }
         Ok(())
     }

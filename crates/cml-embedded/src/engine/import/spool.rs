@@ -11,13 +11,13 @@ use cml_core::{
     ops::{ExportHeader, ExportLine, FORMAT_NAME, FORMAT_VERSION},
 };
 
-use super::check;
+use super::check::{self, json_bytes};
 use crate::store::RowKind;
 
 /// Most rows of one batch: one commit.
 pub(super) const BATCH: usize = 500;
 /// Bytes of JSON from which on a batch takes no further row.
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 
 /// Takes lines in any order behind the header. Each kind has a file of its own, without a name, so
 /// that the rows can be applied in the order that they need.
@@ -30,11 +30,20 @@ pub(super) struct Spool {
     files: BTreeMap<RowKind, BufWriter<File>>,
     /// Rows of a foreign system that have no way in, by kind.
     left_out: BTreeMap<RowKind, u64>,
+    /// Records of a foreign system that are where nothing can be here.
+    misplaced: u64,
 }
 
 impl Spool {
     pub(super) fn new(scope: Scope) -> Self {
-        Self { scope, taken: 0, header: None, files: BTreeMap::new(), left_out: BTreeMap::new() }
+        Self {
+            scope,
+            taken: 0,
+            header: None,
+            files: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            misplaced: 0,
+        }
     }
 
     /// Checks lines and keeps them.
@@ -68,7 +77,10 @@ impl Spool {
                 *self.left_out.entry(kind).or_default() += 1;
                 return Ok(());
             }
-            check::foreign(&self.scope, &line)?;
+            if !check::foreign(&self.scope, &line)? {
+                self.misplaced += 1;
+                return Ok(());
+            }
         } else {
             check::own(&self.scope, header, &line)?;
             check::move_to(self.scope.tenant(), &mut line);
@@ -103,7 +115,7 @@ impl Spool {
             file.rewind().map_err(spool_failed)?;
             files.insert(kind, file);
         }
-        Ok(Spooled { header, files, left_out: self.left_out })
+        Ok(Spooled { header, files, left_out: self.left_out, misplaced: self.misplaced })
     }
 }
 
@@ -113,6 +125,7 @@ pub(super) struct Spooled {
     pub(super) header: ExportHeader,
     files: BTreeMap<RowKind, File>,
     pub(super) left_out: BTreeMap<RowKind, u64>,
+    pub(super) misplaced: u64,
 }
 
 impl Spooled {
@@ -141,6 +154,21 @@ impl Rows {
             rows.push(serde_json::from_slice(&line).map_err(spool_failed)?);
         }
         Ok(rows)
+    }
+}
+
+/// Bytes of what makes a line long; the rest of it is short.
+pub(super) fn weight(line: &ExportLine) -> usize {
+    match line {
+        ExportLine::Session(row) => json_bytes(&row.metadata),
+        ExportLine::Message(row) => row.text.len() + json_bytes(&row.metadata),
+        ExportLine::Record(row) => row.text.len() + json_bytes(&row.metadata),
+        ExportLine::RecordVersion(row) => row.record.text.len() + json_bytes(&row.record.metadata),
+        ExportLine::Embedding(row) => size_of_val(row.vector.as_slice()),
+        ExportLine::Fact(row) => row.value.len(),
+        ExportLine::FactVersion(row) => row.fact.value.len(),
+        ExportLine::Event(row) => json_bytes(&row.payload),
+        _ => 0,
     }
 }
 

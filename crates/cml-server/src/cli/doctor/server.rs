@@ -1,6 +1,6 @@
 //! A server.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use axum::http::Uri;
 use cml::{Config, Error, ErrorKind, Memory};
@@ -44,7 +44,8 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
 }
 
 fn dangers(config: &Config, place: &Place, findings: &mut Findings) {
-    if !place.tls && !place.is_here() && config.http.api_key.is_some() {
+    let key = config.http.api_key.is_some() || config.http.admin_api_key.is_some();
+    if key && !place.tls && !place.is_here() {
         let message = "the key and every text travel without encryption".to_owned();
         findings.warn("encryption", message, "put TLS in front of the server and use https");
     }
@@ -98,6 +99,11 @@ async fn key(config: &Config, memory: &Memory, findings: &mut Findings) {
     }
 }
 
+/// The HTTP status of the answer that led to `error`, if there was one.
+fn status(error: &Error) -> Option<u16> {
+    error.status().or_else(|| error.source()?.downcast_ref::<Error>()?.status())
+}
+
 /// Where the server is.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
@@ -127,7 +133,13 @@ impl Place {
 
     /// The step at which reaching the server fails.
     async fn search(&self, error: &Error, findings: &mut Findings) {
-        if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
+        let status = status(error);
+        if matches!(status, Some(429 | 502..=504)) {
+            let message =
+                format!("{self} answers, but the server behind it is away or busy: {}", error.message());
+            return findings.fail("answer", message, "start that server or wait for it, and look at its log");
+        }
+        if status.is_some() || !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
             return findings.error("answer", error, "look at the server's log");
         }
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -158,7 +170,28 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use cml::config::SecretString;
+
     use super::*;
+
+    #[test]
+    fn either_key_over_clear_text_is_a_danger() {
+        let warned = |url: &str, admin: Option<&str>, user: Option<&str>| {
+            let mut config = Config::default();
+            config.http.base_url = url.to_owned();
+            config.http.admin_api_key = admin.map(SecretString::new);
+            config.http.api_key = user.map(SecretString::new);
+            let mut findings = Findings::default();
+            let place = Place::of(&config);
+            place.iter().for_each(|place| dangers(&config, place, &mut findings));
+            findings.all().len()
+        };
+        assert_eq!(warned("http://memory.example", Some("key"), None), 1);
+        assert_eq!(warned("http://memory.example", None, Some("key")), 1);
+        assert_eq!(warned("http://memory.example", None, None), 0);
+        assert_eq!(warned("http://localhost:8000", Some("key"), None), 0);
+        assert_eq!(warned("https://memory.example", Some("key"), None), 0);
+    }
 
     #[test]
     fn an_address_is_taken_apart() {

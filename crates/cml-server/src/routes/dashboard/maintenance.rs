@@ -234,7 +234,7 @@ async fn revisions(_: AdminCaller, Query(_): Query<TenantQuery>) -> Answer<Labil
 
 /// What OpenAPI says of a route that may wait for a job as long as it takes.
 fn run(summary: &'static str) -> Doc {
-    Doc { unbounded: true, ..doc(summary) }
+    doc(summary).unbounded()
 }
 
 fn target(caller: &Caller, tenant: Option<&str>, user: Option<String>) -> Result<Scope> {

@@ -54,6 +54,16 @@ struct MemoryQuery {
     order: ListOrder,
 }
 
+impl MemoryQuery {
+    /// Whether it leaves out any memory of its tenants.
+    fn filters(&self) -> bool {
+        self.memory_type.is_some()
+            || self.status.is_some()
+            || self.search.as_ref().is_some_and(|search| !search.is_empty())
+            || self.source_session_id.is_some()
+    }
+}
+
 pub(super) const fn first_page() -> usize {
     1
 }
@@ -165,11 +175,21 @@ async fn memories(
 ) -> Answer<MemoryPage> {
     let MemoryQuery { page, per_page, .. } = query;
     check_page(page, per_page).map_err(in_query)?;
-    let scopes = scopes::named_or_all(&app, &caller, query.tenant_id.as_deref()).await?;
-    let mut total = 0;
-    for scope in &scopes {
-        total += count(app.backend(), scope, &query).await?;
-    }
+    let (scopes, total) = match &query.tenant_id {
+        None if !query.filters() => {
+            let counted = scopes::counted(&app, &caller).await?;
+            let total = counted.iter().map(|(_, memories)| memories).sum();
+            (counted.into_iter().map(|(scope, _)| scope).collect(), total)
+        }
+        tenant => {
+            let scopes = scopes::named_or_all(&app, &caller, tenant.as_deref()).await?;
+            let mut total = 0;
+            for scope in &scopes {
+                total += count(app.backend(), scope, &query).await?;
+            }
+            (scopes, total)
+        }
+    };
     let skip = (page - 1).saturating_mul(per_page);
     let mut items = Vec::new();
     if (skip as u64) < total {

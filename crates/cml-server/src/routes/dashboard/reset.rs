@@ -13,6 +13,7 @@ pub(super) fn routes() -> Routes {
         "/dashboard/database/reset",
         reset,
         doc("Erases every tenant; off unless server.allow_reset is on")
+            .unbounded()
             .body::<Reset>()
             .answer::<ResetResult>(),
     )

@@ -1,6 +1,6 @@
 //! Whose rows a route of the dashboard is about.
 
-use cml_core::{ErrorKind, Result, Scope};
+use cml_core::{ErrorKind, Result, Scope, ops::TenantSummary};
 use futures_util::future::BoxFuture;
 
 use super::in_query;
@@ -23,10 +23,18 @@ pub(super) async fn named_or_all(
     }
 }
 
+/// Every tenant with the number of its memories.
+pub(super) async fn counted(app: &App, caller: &Caller) -> Result<Vec<(Scope, u64)>> {
+    let tenants = app.backend().admin()?.tenants().await?;
+    let counted = |tenant: &TenantSummary| {
+        caller.scope_of_tenant(&tenant.tenant_id).map(|scope| (scope, tenant.memory_count))
+    };
+    tenants.iter().map(counted).collect()
+}
+
 /// Every tenant.
 pub(super) async fn all(app: &App, caller: &Caller) -> Result<Vec<Scope>> {
-    let tenants = app.backend().admin()?.tenants().await?;
-    tenants.iter().map(|tenant| caller.scope_of_tenant(&tenant.tenant_id)).collect()
+    Ok(counted(app, caller).await?.into_iter().map(|(scope, _)| scope).collect())
 }
 
 /// What `look` finds in the caller's tenant, or else in the first other tenant that has it.

@@ -1,0 +1,7 @@
+//! The command as a process: answers, exit codes, files, and what it refuses.
+
+mod doctor;
+mod place;
+mod server;
+mod transfer;
+mod verbs;
