@@ -10,6 +10,7 @@ use cml_core::{
         ExportHeader, ExportLine, ExportOptions, FORMAT_NAME, FORMAT_VERSION, ForgetAction, ForgetRequest,
         ForgetResponse, ImportReport, WriteRequest, WriteResponse,
     },
+    portable::original::ORIGIN,
     scope::ScopeParts,
     wire::path,
 };
@@ -20,8 +21,6 @@ use serde_json::json;
 use super::{MEMORY, Original, answers, limits};
 use crate::{batch::of_item, call::Call, client::Client, error, retry::Repeat, spool::Spool};
 
-/// The system that the rows come from.
-const ORIGIN: &str = "cognitive-memory-layer";
 /// Memories page by page, texts cut, admin.
 const PAGES: &str = "/dashboard/memories";
 const PER_PAGE: usize = 200;
