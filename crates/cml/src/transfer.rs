@@ -200,7 +200,7 @@ pub async fn write(writer: impl AsyncWrite + Send + Unpin, lines: Lines) -> Resu
 /// Writes `lines` to `writer` as the JSON list of the original system.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub async fn write_original(writer: impl AsyncWrite + Send + Unpin, lines: Lines) -> Result<ExportReport> {
     let (chunks, report) = original(lines);
     file::write(writer, chunks).await?;
