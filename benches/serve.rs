@@ -1,16 +1,15 @@
 //! `cml serve` under load: durable writes, reads and a mix over 1, 8 and 64 connections.
 //!
 //! ```sh
-//! cargo build --release --package cognitive-memory-layer-server
 //! cargo bench --bench serve               # 10 000 memories
 //! cargo bench --bench serve -- --quick    # 1 000 memories, a fifth of the requests
 //! ```
 //!
-//! The server is a process of its own, the binary that `CML_BIN` names or else the `cml` in the bench's
-//! target folder, with a file in a temporary folder, the built-in model and no log of requests. The client
-//! is one thread with one task per connection, HTTP/1.1 with keep-alive, so that it leaves the server a
-//! core. Latency is from the first byte sent to the last one received. CPU and memory are the server's,
-//! from `/proc`.
+//! The server is a process of its own, the `cml` that `CML_BIN` names or else the one that cargo built with
+//! the bench, with a file in a temporary folder, the built-in model and no log of requests. The client is
+//! one thread with one task per connection, HTTP/1.1 with keep-alive, so that it leaves the server a core.
+//! Latency is from the first byte sent to the last one received. CPU and memory are the server's, from
+//! `/proc`.
 
 #[path = "serve/client.rs"]
 mod client;
@@ -83,7 +82,7 @@ impl Work {
 async fn main() -> BenchResult {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let size = if quick { 1_000 } else { 10_000 };
-    let server = Server::start(process::binary()?)?;
+    let server = Server::start(process::binary())?;
     let address = server.address()?;
     let mut texts = Texts::new();
 

@@ -24,9 +24,14 @@ const ONNX: &[&str] = &["fastembed", "ort", "ort-sys", "tokenizers", "hf-hub"];
 
 /// Names of the packages that `package` needs on this platform with these features, itself included.
 fn packages(package: &str, features: &str) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    tree(package, features, "normal,build")
+}
+
+/// The same along the given kinds of dependencies.
+fn tree(package: &str, features: &str, edges: &str) -> Result<BTreeSet<String>, Box<dyn Error>> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--quiet", "--package", package, "--no-default-features"])
-        .args(["--features", features, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .args(["--features", features, "--edges", edges, "--prefix", "none", "--format", "{p}"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()?;
     if !output.status.success() {
@@ -75,6 +80,14 @@ fn local_mode_brings_sqlite_and_nothing_that_calls_out() -> TestResult {
         &names,
         &[HTTP_CLIENTS, ONNX, &["sqlx-postgres", "neo4rs", "redis", "rustls", "native-tls"]],
     );
+    Ok(())
+}
+
+#[test]
+fn examples_and_tests_of_the_facade_build_no_server() -> TestResult {
+    let names = tree("cognitive-memory-layer", "embedded-lite,http,blocking,zstd", "normal,build,dev")?;
+    assert!(names.contains("libtest-mimic"), "no development dependencies: {names:?}");
+    assert_without(&names, &[&["cognitive-memory-layer-server", "axum"]]);
     Ok(())
 }
 

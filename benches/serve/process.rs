@@ -29,18 +29,7 @@ impl Server {
     }
 }
 
-/// `CML_BIN`, or the `cml` in the folder above that of the bench itself.
-pub(crate) fn binary() -> BenchResult<PathBuf> {
-    if let Some(path) = std::env::var_os("CML_BIN") {
-        return Ok(path.into());
-    }
-    let own = std::env::current_exe()?;
-    let path = own.parent().and_then(|deps| deps.parent()).map(|folder| folder.join("cml"));
-    match path.filter(|path| path.is_file()) {
-        Some(path) => Ok(path),
-        None => Err(
-            "there is no cml: cargo build --release --package cognitive-memory-layer-server, or set CML_BIN"
-                .into(),
-        ),
-    }
+/// `CML_BIN`, or the `cml` that was built with the bench.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("CML_BIN").map_or_else(|| env!("CARGO_BIN_EXE_cml").into(), PathBuf::from)
 }

@@ -1,6 +1,6 @@
 //! The conformance suite: what every backend must do, one file per subject, one case per sentence.
 //!
-//! `cargo test --test conformance --features embedded-lite` runs it on every backend of
+//! `cargo test --test conformance` runs it on every backend of
 //! `backends.rs`; `-- lite-file::forget` runs one subject on one of them.
 
 mod backends;

@@ -8,6 +8,8 @@ use std::{
 };
 
 use cml_core::{Error, ErrorKind, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Buckets that are kept before the empty ones are dropped.
 const SWEEP_AT: usize = 10_000;
@@ -34,19 +36,19 @@ struct Bucket {
     at: Instant,
 }
 
-/// A bucket as the dashboard shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
+/// What counts against one limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct RateLimit {
     /// `apikey` or `ip`.
-    pub(crate) key_type: &'static str,
+    key_type: String,
     /// The key or address, masked.
-    pub(crate) identifier: String,
-    /// Requests that count at the moment.
-    pub(crate) current_count: u64,
+    identifier: String,
+    current_count: u64,
     /// Requests allowed in a minute.
-    pub(crate) limit: u64,
+    limit: u64,
     /// Seconds until nothing counts any more.
-    pub(crate) ttl_seconds: u64,
+    ttl_seconds: u64,
+    utilization_pct: f64,
 }
 
 impl RateLimits {
@@ -92,7 +94,7 @@ impl RateLimits {
     }
 
     /// Every bucket that is not empty, fullest first.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<RateLimit> {
         let now = Instant::now();
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries: Vec<_> = buckets
@@ -103,12 +105,13 @@ impl RateLimits {
                     Who::Key(_, masked) => ("apikey", masked.clone()),
                     Who::Address(address) => ("ip", mask(address)),
                 };
-                (level > 0.0).then(|| Entry {
-                    key_type,
+                (level > 0.0).then(|| RateLimit {
+                    key_type: key_type.to_owned(),
                     identifier,
                     current_count: level.ceil() as u64,
                     limit: u64::from(self.rpm),
                     ttl_seconds: (level / self.per_second()).ceil() as u64,
+                    utilization_pct: 100.0 * level.ceil() / f64::from(self.rpm),
                 })
             })
             .collect();

@@ -7,6 +7,8 @@ mod client;
 mod config;
 mod counts;
 mod facts;
+#[path = "../server/fake.rs"]
+mod fake;
 mod history;
 mod memories;
 mod retrieval;

@@ -8,29 +8,25 @@ use std::sync::{
 use async_trait::async_trait;
 use chrono::DateTime;
 use cml_core::{
-    Admin, BoxStream, Capabilities, Config, Error, JobId, Maintenance, MemoryBackend, Result, Scope,
-    memory::{Job, JobKind, JobStatus, MemoryDetail, MemoryItem},
-    ops::{
-        EraseRequest, EraseResponse, EventPage, ForgetRequest, ForgetResponse, GetRequest, Health,
-        ListEvents, ListJobs, ListPage, ListRequest, ReadRequest, ReadResponse, Stats, TenantSummary,
-        TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
-    },
+    Admin, Config, Error, JobId, Maintenance, Result, Scope,
+    memory::{Job, JobKind, JobStatus},
+    ops::{EventPage, ListEvents, ListJobs, TenantSummary},
 };
 use serde_json::json;
 
-use crate::{Outcome, World, field};
+use crate::{
+    Outcome, World,
+    fake::{Fake, Runs},
+    field,
+};
 
 const RUNNING: &str = "0192d1f0-0000-7000-8000-000000000001";
 const DONE: &str = "0192d1f0-0000-7000-8000-000000000002";
 
-/// A backend whose jobs run until they were looked at twice; each tenant has a finished one.
+/// Jobs that run until they were looked at twice; each tenant has a finished one.
 #[derive(Debug, Default)]
-struct Runs {
+struct Jobs {
     looks: AtomicUsize,
-}
-
-fn absent<T>() -> Result<T> {
-    Err(Error::unsupported("the verb", "use another backend"))
 }
 
 fn job(scope: &Scope, id: &str, kind: JobKind, status: JobStatus) -> Result<Job> {
@@ -58,7 +54,7 @@ fn job(scope: &Scope, id: &str, kind: JobKind, status: JobStatus) -> Result<Job>
 }
 
 #[async_trait]
-impl Maintenance for Runs {
+impl Maintenance for Jobs {
     async fn events(&self, _: &Scope, _: ListEvents) -> Result<EventPage> {
         Ok(EventPage::default())
     }
@@ -98,7 +94,7 @@ impl Maintenance for Runs {
 }
 
 #[async_trait]
-impl Admin for Runs {
+impl Admin for Jobs {
     async fn tenants(&self) -> Result<Vec<TenantSummary>> {
         let tenant = |id: &str| TenantSummary {
             tenant_id: id.to_owned(),
@@ -113,71 +109,11 @@ impl Admin for Runs {
     }
 }
 
-#[async_trait]
-impl MemoryBackend for Runs {
-    async fn write_batch(&self, _: &Scope, _: Vec<WriteRequest>) -> Result<Vec<Result<WriteResponse>>> {
-        absent()
-    }
-
-    async fn read(&self, _: &Scope, _: ReadRequest) -> Result<ReadResponse> {
-        absent()
-    }
-
-    async fn read_stream(&self, _: &Scope, _: ReadRequest) -> Result<BoxStream<'static, Result<MemoryItem>>> {
-        absent()
-    }
-
-    async fn turn(&self, _: &Scope, _: TurnRequest) -> Result<TurnResponse> {
-        absent()
-    }
-
-    async fn get(&self, _: &Scope, _: GetRequest) -> Result<MemoryDetail> {
-        absent()
-    }
-
-    async fn list(&self, _: &Scope, _: ListRequest) -> Result<ListPage> {
-        absent()
-    }
-
-    async fn update(&self, _: &Scope, _: UpdateRequest) -> Result<UpdateResponse> {
-        absent()
-    }
-
-    async fn forget(&self, _: &Scope, _: ForgetRequest) -> Result<ForgetResponse> {
-        absent()
-    }
-
-    async fn erase(&self, _: &Scope, _: EraseRequest) -> Result<EraseResponse> {
-        absent()
-    }
-
-    async fn stats(&self, _: &Scope) -> Result<Stats> {
-        absent()
-    }
-
-    async fn health(&self) -> Result<Health> {
-        absent()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new("runs", "lite", "0.0.0", [])
-    }
-
-    async fn close(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn maintenance(&self) -> Result<&dyn Maintenance> {
-        Ok(self)
-    }
-
-    fn admin(&self) -> Result<&dyn Admin> {
-        Ok(self)
-    }
-}
+impl Runs for Jobs {}
 
 async fn world() -> Outcome<World> {
-    World::over(Arc::new(Runs::default()), &Config::default()).await
+    let backend = Fake { runs: Some(Box::new(Jobs::default())), ..Fake::default() };
+    World::over(Arc::new(backend), &Config::default()).await
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use cml_core::Config;
 use serde_json::json;
 
-use crate::{ADMIN, OTHER, Outcome, Running, USER, faulty::Faulty};
+use crate::{ADMIN, OTHER, Outcome, Running, USER, fake::Fake};
 
 #[tokio::test]
 async fn a_key_beyond_its_rate_is_told_when_to_come_back() -> Outcome {
@@ -35,7 +35,7 @@ async fn a_request_beyond_its_time_is_answered() -> Outcome {
     let mut config = Config::default();
     config.server.request_timeout = Duration::from_millis(50);
     config.server.max_concurrent = 1;
-    let backend = Arc::new(Faulty::default());
+    let backend = Arc::new(Fake::default());
     let server = Running::start(backend, &config).await?;
     let reply = server.client.post("/memory/read", USER, &json!({ "query": "wait" })).await?;
     assert_eq!((reply.status, reply.json()?["code"].as_str()), (504, Some("timeout")));
@@ -47,7 +47,7 @@ async fn a_full_server_still_tells_how_it_does() -> Outcome {
     let mut config = Config::default();
     config.server.max_concurrent = 1;
     config.server.request_timeout = Duration::from_secs(60);
-    let backend = Arc::new(Faulty::default());
+    let backend = Arc::new(Fake::default());
     let server = Running::start(Arc::clone(&backend) as _, &config).await?;
     let client = server.client;
     let read = |query: &'static str| async move {

@@ -1,7 +1,7 @@
 //! The server over loopback: what travels, what is refused, what is limited.
 
 mod client;
-mod faulty;
+mod fake;
 mod keys;
 mod limits;
 mod operation;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use cml_core::Config;
 use serde_json::{Value, json};
 
-use crate::{Outcome, Running, USER, client::Reply, faulty::Faulty};
+use crate::{Outcome, Running, USER, client::Reply, fake::Fake};
 
 #[tokio::test]
 async fn bugs_tell_their_request_id_and_nothing_else() -> Outcome {
-    let server = Running::start(Arc::new(Faulty::default()), &Config::default()).await?;
+    let server = Running::start(Arc::new(Fake::default()), &Config::default()).await?;
     for query in ["panic", "internal"] {
         let reply = server.client.post("/memory/read", USER, &json!({ "query": query })).await?;
         let body = reply.json()?;
@@ -27,7 +27,7 @@ async fn bugs_tell_their_request_id_and_nothing_else() -> Outcome {
 
 #[tokio::test]
 async fn a_shutdown_finishes_what_is_in_flight() -> Outcome {
-    let backend = Arc::new(Faulty::default());
+    let backend = Arc::new(Fake::default());
     let mut server = Running::start(Arc::clone(&backend) as _, &Config::default()).await?;
     let client = server.client;
     let flying = tokio::spawn(async move {
@@ -145,7 +145,7 @@ fn collect<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
 
 #[tokio::test]
 async fn only_who_has_a_key_hears_what_is_wrong_with_the_backend() -> Outcome {
-    let server = Running::start(Arc::new(Faulty::default()), &Config::default()).await?;
+    let server = Running::start(Arc::new(Fake::default()), &Config::default()).await?;
     let detail = async |key: &str| {
         Ok::<_, Box<dyn std::error::Error>>(
             server.client.get("/health", key).await?.json()?["detail"].clone(),

@@ -6,7 +6,7 @@ use cml_core::Config;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
-use crate::{Outcome, Running, USER, faulty::Faulty};
+use crate::{Outcome, Running, USER, fake::Fake};
 
 #[tokio::test]
 async fn a_stream_has_one_line_per_memory_and_then_done() -> Outcome {
@@ -47,7 +47,7 @@ async fn a_broken_request_fails_before_the_stream_begins() -> Outcome {
 
 #[tokio::test]
 async fn a_failure_in_mid_stream_is_an_event() -> Outcome {
-    let server = Running::start(Arc::new(Faulty::default()), &Config::default()).await?;
+    let server = Running::start(Arc::new(Fake::default()), &Config::default()).await?;
     let reply = server.client.post("/memory/read/stream", USER, &json!({ "query": "broken" })).await?;
     let text = reply.text();
     let (items, end) = text.split_once("event: error\ndata: ").ok_or("no error")?;
@@ -59,7 +59,7 @@ async fn a_failure_in_mid_stream_is_an_event() -> Outcome {
 
 #[tokio::test]
 async fn who_hangs_up_stops_the_work() -> Outcome {
-    let backend = Arc::new(Faulty::default());
+    let backend = Arc::new(Fake::default());
     let server = Running::start(Arc::clone(&backend) as _, &Config::default()).await?;
     let request = server.client.api("POST", "/memory/read/stream").key(USER);
     let mut stream = request.json(&json!({ "query": "endless" })).open().await?;

@@ -9,7 +9,7 @@ use cml_core::{
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
-use crate::{ADMIN, Outcome, Running, USER, client::Reply, faulty::Faulty};
+use crate::{ADMIN, Outcome, Running, USER, client::Reply, fake::Fake};
 
 fn header() -> Outcome<ExportLine> {
     let header: ExportHeader = serde_json::from_value(json!({
@@ -24,8 +24,8 @@ fn session(id: &str) -> Outcome<ExportLine> {
     }))?))
 }
 
-async fn start() -> Outcome<(Arc<Faulty>, Running)> {
-    let backend = Arc::new(Faulty::default());
+async fn start() -> Outcome<(Arc<Fake>, Running)> {
+    let backend = Arc::new(Fake::default());
     let lines = [header()?, session("monday")?, session("tuesday")?];
     backend.exported.lock().map_err(|_poisoned| "poisoned")?.extend(lines);
     let mut config = Config::default();
@@ -34,7 +34,7 @@ async fn start() -> Outcome<(Arc<Faulty>, Running)> {
     Ok((backend, server))
 }
 
-fn imported(backend: &Faulty) -> usize {
+fn imported(backend: &Fake) -> usize {
     backend.imported.lock().map_or(usize::MAX, |lines| lines.len())
 }
 
@@ -105,7 +105,7 @@ async fn a_refused_upload_hears_why() -> Outcome {
 
 #[tokio::test]
 async fn a_body_that_stalls_gives_its_place_back() -> Outcome {
-    let backend = Arc::new(Faulty::default());
+    let backend = Arc::new(Fake::default());
     let mut config = Config::default();
     config.server.max_concurrent = 1;
     config.server.request_timeout = Duration::from_millis(200);

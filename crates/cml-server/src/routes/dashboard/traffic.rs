@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{doc, in_query};
-use crate::{app::App, auth::AdminCaller, error::Answer, extract::Query, routes::Routes};
+use crate::{app::App, auth::AdminCaller, error::Answer, extract::Query, limits::RateLimit, routes::Routes};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -22,21 +22,6 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-/// What counts against one limit.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-struct RateLimit {
-    /// `apikey` or `ip`.
-    key_type: String,
-    /// The key or address, masked.
-    identifier: String,
-    current_count: u64,
-    /// Requests allowed in a minute.
-    limit: u64,
-    /// Seconds until nothing counts any more.
-    ttl_seconds: u64,
-    utilization_pct: f64,
-}
-
 /// Limits in use, fullest first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct RateLimits {
@@ -46,15 +31,7 @@ struct RateLimits {
 }
 
 async fn rate_limits(State(app): State<App>, _: AdminCaller) -> Answer<RateLimits> {
-    let entries = app.limits().entries().into_iter().map(|entry| RateLimit {
-        key_type: entry.key_type.to_owned(),
-        identifier: entry.identifier,
-        current_count: entry.current_count,
-        limit: entry.limit,
-        ttl_seconds: entry.ttl_seconds,
-        utilization_pct: 100.0 * entry.current_count as f64 / entry.limit.max(1) as f64,
-    });
-    Ok(Json(RateLimits { entries: entries.collect(), configured_rpm: app.limits().configured_rpm() }))
+    Ok(Json(RateLimits { entries: app.limits().entries(), configured_rpm: app.limits().configured_rpm() }))
 }
 
 /// Which hours to show.
