@@ -87,7 +87,7 @@ postgres_launch() {
         kill -0 "$pid" 2>/dev/null && rm -f "$folder/main/postmaster.pid"
     fi
     spawn postgres "${AS[@]}" "$bin/postgres" -D "$folder/main" -h 127.0.0.1 -p "$1" -k '' \
-        -c fsync=off -c max_connections=200 -c shared_buffers=128MB
+        -c fsync="${CML_PG_FSYNC:-off}" -c max_connections=200 -c shared_buffers=128MB
 }
 
 # psql_as HOST PORT USER PASSWORD ARGUMENT...

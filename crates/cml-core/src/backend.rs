@@ -9,11 +9,11 @@ use crate::{
     Capabilities, Error, FactId, JobId, Result,
     memory::{Fact, Job, MemoryDetail, MemoryItem, Session},
     ops::{
-        CreateSession, EraseRequest, EraseResponse, EventPage, ExportLine, ExportOptions, FactList,
-        ForgetRequest, ForgetResponse, GetRequest, Health, ImportReport, ListEvents, ListFacts, ListJobs,
-        ListPage, ListRequest, MessagePage, ReadRequest, ReadResponse, ReembedProgress, SessionContext,
-        Stats, TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest,
-        WriteResponse,
+        CreateSession, EraseRequest, EraseResponse, EventPage, ExploreGraph, ExportLine, ExportOptions,
+        FactList, ForgetRequest, ForgetResponse, GetRequest, GraphNode, GraphRepair, GraphStats, GraphSync,
+        Health, ImportReport, ListEvents, ListFacts, ListJobs, ListPage, ListRequest, MessagePage,
+        ReadRequest, ReadResponse, ReembedProgress, SearchEntities, SessionContext, Stats, Subgraph,
+        TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
     },
     provider::Embedder,
     scope::Scope,
@@ -152,6 +152,14 @@ pub trait MemoryBackend: Debug + Send + Sync + 'static {
         unsupported("admin")
     }
 
+    /// The knowledge graph.
+    ///
+    /// # Errors
+    /// `Unsupported` unless the backend has one.
+    fn graph(&self) -> Result<&dyn Graph> {
+        unsupported("graph")
+    }
+
     /// Export and import.
     ///
     /// # Errors
@@ -260,6 +268,41 @@ pub trait Maintenance: Send + Sync {
 pub trait Admin: Send + Sync {
     /// Every tenant with its counts, by id.
     async fn tenants(&self) -> Result<Vec<TenantSummary>>;
+}
+
+/// The knowledge graph: entities, what mentions them, what relates them.
+///
+/// A scope sees the entities of its namespace and user and of nobody in particular; a session does not
+/// narrow it. Where the graph is kept in a database of its own it follows the memories within seconds,
+/// and while that database is away the answers come from the memories' own tables.
+#[async_trait]
+pub trait Graph: Send + Sync {
+    /// Size of the graph: of a scope, or of every tenant without one.
+    async fn stats(&self, scope: Option<&Scope>) -> Result<GraphStats>;
+
+    /// The best connected entities, at most `limit` (1..=1000), with the relations between them.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a limit out of range.
+    async fn overview(&self, scope: &Scope, limit: usize) -> Result<Subgraph>;
+
+    /// The neighbourhood of an entity; empty for an unknown one.
+    async fn explore(&self, scope: &Scope, request: ExploreGraph) -> Result<Subgraph>;
+
+    /// Entities by a part of their name, best connected first; of every tenant without a scope.
+    async fn search(&self, scope: Option<&Scope>, request: SearchEntities) -> Result<Vec<GraphNode>>;
+
+    /// How far the graph is behind the memories: those of a scope's tenant, or all.
+    async fn sync(&self, scope: Option<&Scope>) -> Result<GraphSync>;
+
+    /// Tries again what failed too often, and says how many changes that are.
+    async fn replay(&self, scope: &Scope) -> Result<u64>;
+
+    /// Makes the tenant's graph anew from the memories' tables, in the background.
+    async fn rebuild(&self, scope: &Scope) -> Result<()>;
+
+    /// Compares the tenant's graph with the memories' tables and mends what differs.
+    async fn repair(&self, scope: &Scope) -> Result<GraphRepair>;
 }
 
 /// Export and import in the portable format.

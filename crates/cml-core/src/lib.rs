@@ -20,7 +20,7 @@ pub mod time;
 pub mod units;
 pub mod wire;
 
-pub use backend::{Admin, Facts, Maintenance, MemoryBackend, Progress, Sessions, Transfer};
+pub use backend::{Admin, Facts, Graph, Maintenance, MemoryBackend, Progress, Sessions, Transfer};
 pub use capabilities::{Capabilities, Capability};
 pub use config::Config;
 pub use error::{Error, ErrorKind, FieldError, Result};

@@ -4,6 +4,7 @@ mod admin;
 mod erase;
 mod facts;
 mod forget;
+mod graph;
 mod health;
 mod list;
 mod maintain;
@@ -19,6 +20,10 @@ pub use admin::TenantSummary;
 pub use erase::{EraseRequest, EraseResponse};
 pub use facts::{FactList, ListFacts};
 pub use forget::{ForgetAction, ForgetRequest, ForgetResponse};
+pub use graph::{
+    ExploreGraph, GraphEdge, GraphNode, GraphRepair, GraphStats, GraphSync, MAX_DEPTH, MAX_NODES,
+    MENTIONED_WITH, SearchEntities, Subgraph,
+};
 pub use health::{Component, ComponentStatus, Health};
 pub use list::{At, GetRequest, ListOrder, ListPage, ListRequest, OrderBy};
 pub use maintain::{EventPage, ListEvents, ListJobs, ReembedProgress};

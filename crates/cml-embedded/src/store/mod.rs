@@ -6,6 +6,13 @@
 
 #![expect(clippy::exhaustive_enums, reason = "a store must know every case")]
 
+mod cache;
+mod graph;
+mod outbox;
+#[cfg(feature = "standard")]
+pub mod postgres;
+#[cfg(any(feature = "lite", feature = "standard"))]
+pub(crate) mod sql;
 #[cfg(feature = "lite")]
 pub mod sqlite;
 mod transfer;
@@ -28,7 +35,15 @@ use cml_core::{
 };
 use half::f16;
 
-pub use self::transfer::{Known, RowKind};
+pub use self::{
+    cache::{Cache, CacheKey},
+    graph::{
+        EntityNode, GraphChanges, GraphKey, GraphKind, GraphProjection, GraphStore, Near, NearMemory,
+        RecordNode,
+    },
+    outbox::{Lease, Outbox, OutboxRow, OutboxStatus, Projected},
+    transfer::{Known, RowKind},
+};
 
 /// First 16 bytes of a SHA-256.
 pub type Digest = [u8; 16];

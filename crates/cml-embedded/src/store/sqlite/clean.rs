@@ -10,11 +10,8 @@ use std::time::Duration;
 use cml_core::Result;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{
-    error::failed,
-    sql::{first, run_plain},
-    values::Binds,
-};
+use super::error::failed;
+use crate::store::sql::{connection::Connection, value::Binds};
 
 /// Longest wait for readers of what the log still holds.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,11 +23,9 @@ pub(super) const MARK: &str = "INSERT INTO meta (name, value) VALUES ('remains',
 
 /// Whether the file is marked.
 pub(super) async fn remains(connection: &mut SqliteConnection) -> bool {
-    let mark = first(connection, "SELECT 1 FROM meta WHERE name = 'remains'", Binds::default(), |columns| {
-        columns.get::<i64>()
-    });
+    let mark = number(connection, "SELECT 1 FROM meta WHERE name = 'remains'").await;
     // A failure here shows again at the first commit.
-    matches!(mark.await, Ok(Some(_)))
+    matches!(mark, Ok(Some(_)))
 }
 
 /// Whether the file is rewritten without being asked.
@@ -40,7 +35,15 @@ pub(super) async fn is_small(connection: &mut SqliteConnection) -> bool {
 
 async fn bytes(connection: &mut SqliteConnection) -> Result<i64> {
     let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
-    Ok(first(connection, sql, Binds::default(), |columns| columns.get()).await?.unwrap_or_default())
+    Ok(number(connection, sql).await?.unwrap_or_default())
+}
+
+async fn number(connection: &mut SqliteConnection, sql: &str) -> Result<Option<i64>> {
+    Connection::Sqlite(connection).first(sql, Binds::default(), |columns| columns.get()).await
+}
+
+async fn run_plain(connection: &mut SqliteConnection, sql: &str) -> Result<u64> {
+    Connection::Sqlite(connection).run_plain(sql).await
 }
 
 /// Writes the file anew and takes the mark off; says whether it succeeded.
@@ -87,9 +90,7 @@ pub(super) async fn empty_log(
 
 async fn truncate(connection: &mut SqliteConnection, patience: Duration) -> Result<bool> {
     set_busy_timeout(connection, patience).await?;
-    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-    let busy: Option<i64> = first(connection, sql, Binds::default(), |columns| columns.get()).await?;
-    Ok(busy == Some(0))
+    Ok(number(connection, "PRAGMA wal_checkpoint(TRUNCATE)").await? == Some(0))
 }
 
 async fn set_busy_timeout(connection: &mut SqliteConnection, timeout: Duration) -> Result<()> {

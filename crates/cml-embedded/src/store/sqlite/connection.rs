@@ -15,7 +15,8 @@ use tokio::sync::{
     Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore,
 };
 
-use super::error::{closed, failed};
+use super::error::failed;
+use crate::store::sql::{connection::Connection, error::closed};
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
@@ -97,7 +98,11 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection> {
+    pub(super) fn connection(&mut self) -> Result<Connection<'_>> {
+        Ok(Connection::Sqlite(self.own()?))
+    }
+
+    fn own(&mut self) -> Result<&mut SqliteConnection> {
         match self {
             Self::Pooled(pooled) => pooled.connection(),
             Self::Shared(guard) => Ok(guard),
@@ -106,7 +111,7 @@ impl Reader {
 
     /// The connection for several statements that see one state.
     pub(super) async fn snapshot(&mut self) -> Result<Transaction<'_, Sqlite>> {
-        self.connection()?.begin().await.map_err(failed)
+        self.own()?.begin().await.map_err(failed)
     }
 }
 

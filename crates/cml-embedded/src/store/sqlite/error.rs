@@ -4,6 +4,8 @@ use std::{io, path::Path};
 
 use cml_core::{Error, ErrorKind};
 
+use crate::store::sql::error::closed;
+
 // Primary result codes, https://www.sqlite.org/rescode.html
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
@@ -16,7 +18,7 @@ const CONSTRAINT: i32 = 19;
 const NOTADB: i32 = 26;
 
 /// What a statement of a running store failed with.
-pub(super) fn failed(error: sqlx::Error) -> Error {
+pub(in crate::store) fn failed(error: sqlx::Error) -> Error {
     let (kind, message) = match &error {
         sqlx::Error::Database(_) => match code(&error) {
             Some(BUSY | LOCKED) => (ErrorKind::Unavailable, "the database is locked by another process"),
@@ -59,15 +61,6 @@ pub(super) fn config(path: &Path, reason: &str) -> Error {
 
 pub(super) fn not_ours(path: &Path) -> Error {
     config(path, "is a file of something else and was left as it is")
-}
-
-pub(super) fn closed() -> Error {
-    Error::new(ErrorKind::Unavailable, "the store is closed")
-}
-
-/// A row that this version of the store cannot have written.
-pub(super) fn malformed(column: &str) -> Error {
-    Error::new(ErrorKind::Internal, format!("a stored row holds an unreadable {column}"))
 }
 
 /// Whether waiting for another process may help.

@@ -5,27 +5,11 @@
 //! was committed before they began; a database in memory has one connection for everything. Several
 //! processes may use one file.
 
-mod batch;
-mod check;
 mod clean;
-mod commit;
 mod connection;
-mod erase;
-mod error;
-mod export;
-mod follow;
-mod generations;
-mod index;
-mod known;
-mod list;
-mod lookup;
-mod numbers;
+pub(in crate::store) mod error;
 mod open;
-mod puts;
-mod read;
-mod rows;
-mod sql;
-mod values;
+pub(in crate::store) mod values;
 mod writer;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -42,8 +26,10 @@ use tokio::sync::Mutex;
 
 use self::{
     connection::{Pool, Readers},
-    values::Binds,
     writer::{Target, Writer},
+};
+use super::sql::{
+    connection::Connection, export, follow, generations, index, known, list, lookup, read, value::Binds,
 };
 use super::{
     ChangeSet, Follower, Generations, IndexedRow, Known, ModelId, Observed, Outcome, PageKey, Removal,
@@ -111,21 +97,21 @@ impl Store for SqliteStore {
     }
 
     async fn tenant(&self, tenant: &str) -> Result<TenantState> {
-        lookup::tenant(self.readers.get().await?.connection()?, tenant).await
+        lookup::tenant(&mut self.readers.get().await?.connection()?, tenant).await
     }
 
     async fn changes(&self, tenant: &str, seq: u64, limit: usize) -> Result<Tail> {
-        read::changes(self.readers.get().await?.connection()?, tenant, seq, limit).await
+        read::changes(&mut self.readers.get().await?.connection()?, tenant, seq, limit).await
     }
 
     async fn observe(&self, tenant: &str, wanted: &Wanted) -> Result<Observed> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        read::observe(&mut snapshot, tenant, wanted).await
+        read::observe(&mut Connection::Sqlite(&mut snapshot), tenant, wanted).await
     }
 
     async fn turns(&self, tenant: &str, select: Select<'_, MessageId>) -> Result<Vec<TurnRow>> {
-        index::turns(self.readers.get().await?.connection()?, tenant, select).await
+        index::turns(&mut self.readers.get().await?.connection()?, tenant, select).await
     }
 
     async fn indexed(
@@ -136,23 +122,23 @@ impl Store for SqliteStore {
     ) -> Result<Vec<IndexedRow>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        index::records(&mut snapshot, tenant, model, select).await
+        index::records(&mut Connection::Sqlite(&mut snapshot), tenant, model, select).await
     }
 
     async fn indexed_facts(&self, tenant: &str, select: Select<'_, FactId>) -> Result<Vec<Fact>> {
-        read::indexed_facts(self.readers.get().await?.connection()?, tenant, select).await
+        read::indexed_facts(&mut self.readers.get().await?.connection()?, tenant, select).await
     }
 
     async fn records(&self, tenant: &str, ids: &[MemoryId]) -> Result<Vec<MemoryRecord>> {
-        read::records(self.readers.get().await?.connection()?, tenant, ids).await
+        read::records(&mut self.readers.get().await?.connection()?, tenant, ids).await
     }
 
     async fn records_of(&self, tenant: &str, messages: &[MessageId]) -> Result<Vec<MemoryRecord>> {
-        read::records_of(self.readers.get().await?.connection()?, tenant, messages).await
+        read::records_of(&mut self.readers.get().await?.connection()?, tenant, messages).await
     }
 
     async fn versions(&self, tenant: &str, id: MemoryId) -> Result<Vec<RecordVersion>> {
-        read::versions(self.readers.get().await?.connection()?, tenant, id).await
+        read::versions(&mut self.readers.get().await?.connection()?, tenant, id).await
     }
 
     async fn list(
@@ -164,65 +150,65 @@ impl Store for SqliteStore {
     ) -> Result<Vec<MemoryRecord>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        list::records(&mut snapshot, scope, request, after, limit).await
+        list::records(&mut Connection::Sqlite(&mut snapshot), scope, request, after, limit).await
     }
 
     async fn facts_of(&self, tenant: &str, records: &[MemoryId]) -> Result<Vec<Fact>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        read::facts_of(&mut snapshot, tenant, records).await
+        read::facts_of(&mut Connection::Sqlite(&mut snapshot), tenant, records).await
     }
 
     async fn facts(&self, scope: &Scope, request: &ListFacts) -> Result<FactList> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        list::facts(&mut snapshot, scope, request).await
+        list::facts(&mut Connection::Sqlite(&mut snapshot), scope, request).await
     }
 
     async fn fact(&self, tenant: &str, id: FactId) -> Result<Option<Fact>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        Ok(read::facts(&mut snapshot, tenant, &[id]).await?.pop())
+        Ok(read::facts(&mut Connection::Sqlite(&mut snapshot), tenant, &[id]).await?.pop())
     }
 
     async fn sessions(&self, scope: &Scope) -> Result<Vec<Session>> {
-        list::sessions(self.readers.get().await?.connection()?, scope).await
+        list::sessions(&mut self.readers.get().await?.connection()?, scope).await
     }
 
     async fn session(&self, tenant: &str, session: &str) -> Result<Option<Session>> {
-        read::session(self.readers.get().await?.connection()?, tenant, session).await
+        read::session(&mut self.readers.get().await?.connection()?, tenant, session).await
     }
 
     async fn messages(&self, scope: &Scope, session: &str, after: u64, limit: usize) -> Result<Vec<Message>> {
-        list::messages(self.readers.get().await?.connection()?, scope, session, after, limit).await
+        list::messages(&mut self.readers.get().await?.connection()?, scope, session, after, limit).await
     }
 
     async fn messages_by_id(&self, tenant: &str, ids: &[MessageId]) -> Result<Vec<Message>> {
-        read::messages(self.readers.get().await?.connection()?, tenant, ids).await
+        read::messages(&mut self.readers.get().await?.connection()?, tenant, ids).await
     }
 
     async fn followers(&self, tenant: &str, removed: &Removal) -> Result<Vec<Follower>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        follow::followers(&mut snapshot, tenant, removed).await
+        follow::followers(&mut Connection::Sqlite(&mut snapshot), tenant, removed).await
     }
 
     async fn stats(&self, scope: &Scope) -> Result<Stats> {
-        list::stats(self.readers.get().await?.connection()?, scope).await
+        list::stats(&mut self.readers.get().await?.connection()?, scope).await
     }
 
     async fn events(&self, scope: &Scope, request: &ListEvents) -> Result<EventPage> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        list::events(&mut snapshot, scope, request).await
+        list::events(&mut Connection::Sqlite(&mut snapshot), scope, request).await
     }
 
     async fn tenants(&self) -> Result<Vec<TenantSummary>> {
-        list::tenants(self.readers.get().await?.connection()?).await
+        list::tenants(&mut self.readers.get().await?.connection()?).await
     }
 
     async fn generations(&self) -> Result<Generations> {
-        generations::generations(self.readers.get().await?.connection()?).await
+        generations::generations(&mut self.readers.get().await?.connection()?).await
     }
 
     async fn open_generation(&self, model: &EmbeddingModel) -> Result<ModelId> {
@@ -240,11 +226,12 @@ impl Store for SqliteStore {
         after: Option<(&str, MemoryId)>,
         limit: usize,
     ) -> Result<Vec<Unembedded>> {
-        generations::unembedded(self.readers.get().await?.connection()?, model, tenant, after, limit).await
+        generations::unembedded(&mut self.readers.get().await?.connection()?, model, tenant, after, limit)
+            .await
     }
 
     async fn count_unembedded(&self, model: ModelId) -> Result<u64> {
-        generations::count_unembedded(self.readers.get().await?.connection()?, model).await
+        generations::count_unembedded(&mut self.readers.get().await?.connection()?, model).await
     }
 
     async fn export(
@@ -254,22 +241,19 @@ impl Store for SqliteStore {
         after: Option<&ExportLine>,
         limit: usize,
     ) -> Result<Vec<ExportLine>> {
-        export::page(self.readers.get().await?.connection()?, scope, kind, after, limit).await
+        export::page(&mut self.readers.get().await?.connection()?, scope, kind, after, limit).await
     }
 
     async fn known(&self, scope: &Scope, rows: &[ExportLine]) -> Result<Vec<Known>> {
         let mut reader = self.readers.get().await?;
         let mut snapshot = reader.snapshot().await?;
-        known::known(&mut snapshot, scope, rows).await
+        known::known(&mut Connection::Sqlite(&mut snapshot), scope, rows).await
     }
 
     async fn ping(&self) -> Result<BTreeMap<String, Value>> {
         let mut reader = self.readers.get().await?;
-        let version =
-            sql::first(reader.connection()?, "SELECT sqlite_version()", Binds::default(), |columns| {
-                columns.text()
-            })
-            .await?;
+        let sql = "SELECT sqlite_version()";
+        let version = reader.connection()?.first(sql, Binds::default(), |columns| columns.text()).await?;
         let place = self.path.as_ref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
         Ok([("sqlite", version.unwrap_or_default()), ("path", place)]
             .map(|(name, value)| (name.to_owned(), Value::String(value)))

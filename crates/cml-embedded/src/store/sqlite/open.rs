@@ -12,9 +12,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 use super::{
     connection::options,
     error::{config, failed, is_busy, is_damaged, not_ours, open_failed},
-    generations::bind_model,
-    sql::{binds, run, run_plain},
 };
+use crate::store::sql::{connection::Connection, generations};
 
 /// "cmlm" in ASCII: the `application_id` of our files, so that no other file is taken for one of them.
 const APPLICATION_ID: i64 = 0x636d_6c6d;
@@ -115,7 +114,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path, model: &Embeddi
     begin_exclusive(connection, path).await?;
     let applied = apply(connection, path, model).await;
     let end = if applied.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = run_plain(connection, end).await;
+    let ended = Connection::Sqlite(connection).run_plain(end).await;
     applied.and(ended.map(|_| ()))
 }
 
@@ -134,18 +133,13 @@ async fn apply(connection: &mut SqliteConnection, path: &Path, model: &Embedding
             .execute(&mut *connection)
             .await
             .map_err(failed)?;
-        run_plain(
-            connection,
-            "INSERT INTO meta (name, value) VALUES ('created_at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
-        )
-        .await?;
-        let values = binds(|binds| bind_model(binds, model));
-        run(
-            connection,
-            "INSERT INTO models (name, dimensions, max_tokens, additive, state) VALUES (?, ?, ?, ?, 'serving')",
-            values,
-        )
-        .await?;
+        let mut connection = Connection::Sqlite(&mut *connection);
+        connection
+            .run_plain(
+                "INSERT INTO meta (name, value) VALUES ('created_at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
+            )
+            .await?;
+        generations::first(&mut connection, model).await?;
     }
     let sql = format!("PRAGMA user_version = {}", MIGRATIONS.len());
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(failed)?;

@@ -8,11 +8,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     clean,
-    commit::{Frame, apply},
     connection::{Shared, lock},
+};
+use crate::store::sql::{
+    commit::{Frame, apply},
+    connection::Connection,
     error::closed,
     generations,
-    sql::run_plain,
 };
 use crate::store::{ChangeSet, ModelId, Outcome};
 
@@ -203,15 +205,21 @@ impl Target {
 
     async fn open_generation(&mut self, model: &EmbeddingModel) -> Result<ModelId> {
         match self {
-            Self::File(connection, _) => generations::open(connection, model).await,
-            Self::Memory(shared) => generations::open(&mut *lock(shared).await?, model).await,
+            Self::File(connection, _) => generations::open(&mut Connection::Sqlite(connection), model).await,
+            Self::Memory(shared) => {
+                let mut connection = lock(shared).await?;
+                generations::open(&mut Connection::Sqlite(&mut connection), model).await
+            }
         }
     }
 
     async fn close_generation(&mut self, model: ModelId) -> Result<bool> {
         match self {
-            Self::File(connection, _) => generations::close(connection, model).await,
-            Self::Memory(shared) => generations::close(&mut *lock(shared).await?, model).await,
+            Self::File(connection, _) => generations::close(&mut Connection::Sqlite(connection), model).await,
+            Self::Memory(shared) => {
+                let mut connection = lock(shared).await?;
+                generations::close(&mut Connection::Sqlite(&mut connection), model).await
+            }
         }
     }
 
@@ -242,15 +250,17 @@ struct Cleaning {
 type Waiting = (Box<ChangeSet>, oneshot::Sender<Result<Outcome>>);
 
 /// A transaction of its own.
-const ALONE: Frame = Frame { begin: "BEGIN IMMEDIATE", end: "COMMIT" };
+const ALONE: Frame = Frame { begin: "BEGIN IMMEDIATE", end: "COMMIT", removed: Some(clean::MARK) };
 /// A part of a transaction that can be undone.
-const PART: Frame = Frame { begin: "SAVEPOINT change_set", end: "RELEASE change_set" };
+const PART: Frame =
+    Frame { begin: "SAVEPOINT change_set", end: "RELEASE change_set", removed: Some(clean::MARK) };
 
 /// One transaction, in which a change set that is refused or fails leaves nothing behind.
 async fn together(
     connection: &mut SqliteConnection,
     sets: &[Box<ChangeSet>],
 ) -> Result<Vec<Result<Outcome>>> {
+    let connection = &mut Connection::Sqlite(connection);
     let outcomes = match sets {
         [only] => Ok(vec![apply(connection, only, &ALONE).await]),
         _ => each(connection, sets).await,
@@ -262,22 +272,22 @@ async fn together(
     };
     if !committed {
         // Where SQLite did not begin the transaction or ended it itself, this fails and nothing is lost.
-        let _ended = run_plain(connection, "ROLLBACK").await;
+        let _ended = connection.run_plain("ROLLBACK").await;
     }
     outcomes
 }
 
-async fn each(connection: &mut SqliteConnection, sets: &[Box<ChangeSet>]) -> Result<Vec<Result<Outcome>>> {
-    run_plain(connection, "BEGIN IMMEDIATE").await?;
+async fn each(connection: &mut Connection<'_>, sets: &[Box<ChangeSet>]) -> Result<Vec<Result<Outcome>>> {
+    connection.run_plain("BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(sets.len());
     for changes in sets {
         let outcome = apply(connection, changes, &PART).await;
         if !matches!(outcome, Ok(Outcome::Committed(_))) {
-            run_plain(connection, "ROLLBACK TO change_set; RELEASE change_set").await?;
+            connection.run_plain("ROLLBACK TO change_set; RELEASE change_set").await?;
         }
         outcomes.push(outcome);
     }
-    run_plain(connection, "COMMIT").await?;
+    connection.run_plain("COMMIT").await?;
     Ok(outcomes)
 }
 

@@ -1,10 +1,8 @@
-//! Rows for the search index, by the thousands.
+//! Rows for the search index as SQLite gives them fastest.
 //!
 //! Handing a value from SQLite to Rust costs about a fifth of a microsecond whatever it holds, so that
 //! ten thousand rows of fifteen columns take longer than reading them. These queries give one row with
-//! a JSON list instead, and vectors alone as rows of their own.
-
-use std::collections::HashMap;
+//! a JSON list instead.
 
 use chrono::{DateTime, Utc};
 use cml_core::{
@@ -12,20 +10,17 @@ use cml_core::{
     memory::{MemoryStatus, MemoryType, Role},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use sqlx::SqliteConnection;
 
-use super::{
-    error::malformed,
-    sql::{Sql, all, first},
-};
-use crate::store::{IndexedRow, ModelId, Select, TurnRow, Vector};
+use super::{connection::Connection, error::malformed, statement::Sql};
+use crate::store::{IndexedRow, Select, TurnRow};
 
 pub(super) async fn turns(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: &str,
     select: Select<'_, MessageId>,
 ) -> Result<Vec<TurnRow>> {
     let mut sql = Sql::new(
+        connection.dialect(),
         "SELECT '[' || coalesce(group_concat(turn), '') || ']' FROM (SELECT json_array(hex(id), namespace, \
          user_id, agent_id, session_id, seq, role, speaker, said_at, terms, length, flags) AS turn FROM \
          terms WHERE tenant_id = ?",
@@ -35,14 +30,14 @@ pub(super) async fn turns(
     rows.into_iter().map(Turn::into_row).collect()
 }
 
-/// Records with their vectors; the connection is a snapshot.
+/// Records without their vectors.
 pub(super) async fn records(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: &str,
-    model: ModelId,
     select: Select<'_, MemoryId>,
 ) -> Result<Vec<IndexedRow>> {
     let mut sql = Sql::new(
+        connection.dialect(),
         "SELECT '[' || coalesce(group_concat(record), '') || ']' FROM (SELECT json_array(hex(id), \
          hex(message_id), chunk_index, memory_type, status, agent_id, nullif(tags, '[]'), nullif(metadata, \
          '{}'), event_start, event_end, valid_from, valid_to, expires_at, superseded_by_id IS NOT NULL, \
@@ -50,43 +45,12 @@ pub(super) async fn records(
     );
     sql.bind(tenant).select(select, MemoryId::as_uuid).push(")");
     let rows: Vec<Record> = list(connection, sql).await?;
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
-    let span = (first.id, last.id);
-    let mut own = vectors(connection, tenant, (model, 0), select, span).await?;
-    let mut context = vectors(connection, tenant, (model, 1), select, span).await?;
-    rows.into_iter()
-        .map(|record| {
-            let (own, context) = (own.remove(&record.id), context.remove(&record.id));
-            record.into_row(own, context)
-        })
-        .collect()
-}
-
-async fn vectors(
-    connection: &mut SqliteConnection,
-    tenant: &str,
-    (model, view): (ModelId, i64),
-    select: Select<'_, MemoryId>,
-    (first, last): (MemoryId, MemoryId),
-) -> Result<HashMap<MemoryId, Vector>> {
-    let mut sql = Sql::new("SELECT record_id, norm, vector FROM embeddings WHERE tenant_id = ?");
-    sql.bind(tenant).push(" AND model_id = ? AND view = ?").bind(model).bind(view);
-    match select {
-        Select::Ids(ids) => sql.in_ids(" AND record_id", ids.iter().map(MemoryId::as_uuid)),
-        Select::After(..) => sql
-            .push(" AND record_id BETWEEN ? AND ?")
-            .bind(first.as_uuid().as_bytes().as_slice())
-            .bind(last.as_uuid().as_bytes().as_slice()),
-    };
-    let (text, binds) = sql.into_parts();
-    let rows = all(connection, text, binds, |columns| Ok((columns.id()?, columns.vector()?))).await?;
-    Ok(rows.into_iter().collect())
+    rows.into_iter().map(Record::into_row).collect()
 }
 
 /// The list in the only row of a query.
-async fn list<T: DeserializeOwned>(connection: &mut SqliteConnection, sql: Sql) -> Result<Vec<T>> {
-    let (text, binds) = sql.into_parts();
-    let rows = first(connection, text, binds, |columns| columns.json()).await?;
+async fn list<T: DeserializeOwned>(connection: &mut Connection<'_>, sql: Sql) -> Result<Vec<T>> {
+    let rows = sql.first(connection, |columns| columns.json()).await?;
     Ok(rows.unwrap_or_default())
 }
 
@@ -149,7 +113,7 @@ struct Record {
 }
 
 impl Record {
-    fn into_row(self, own: Option<Vector>, context: Option<Vector>) -> Result<IndexedRow> {
+    fn into_row(self) -> Result<IndexedRow> {
         let tags = self.tags.map(|tags| serde_json::from_str(&tags)).transpose();
         Ok(IndexedRow {
             id: self.id,
@@ -166,8 +130,8 @@ impl Record {
             expires_at: self.expires_at,
             superseded: self.superseded != 0,
             written_at: self.written_at,
-            own,
-            context,
+            own: None,
+            context: None,
         })
     }
 }

@@ -6,20 +6,20 @@ use cml_core::{
     FactId, MemoryId, MessageId, Result,
     memory::{Fact, MemoryRecord, Message, RecordVersion, Session},
 };
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
+    connection::Connection,
     error::malformed,
     lookup,
     rows::{self, FACT, MESSAGE, RECORD, SESSION},
-    sql::{Sql, all, binds, first},
-    values::Columns,
+    statement::Sql,
+    value::{Columns, binds},
 };
 use crate::store::{Changed, Observed, Select, Tail, Wanted};
 
-pub(super) async fn records(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn records(
+    connection: &mut Connection<'_>,
     tenant: &str,
     ids: &[MemoryId],
 ) -> Result<Vec<MemoryRecord>> {
@@ -31,55 +31,51 @@ pub(super) async fn records(
     Ok(in_order(ids, found))
 }
 
-pub(super) async fn records_of(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn records_of(
+    connection: &mut Connection<'_>,
     tenant: &str,
     messages: &[MessageId],
 ) -> Result<Vec<MemoryRecord>> {
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(RECORD).push(" FROM records WHERE tenant_id = ?").bind(tenant);
     sql.in_ids(" AND message_id", messages.iter().map(MessageId::as_uuid));
     sql.push(" ORDER BY message_id, chunk_index, id");
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, rows::record).await
+    sql.all(connection, rows::record).await
 }
 
-pub(super) async fn versions(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn versions(
+    connection: &mut Connection<'_>,
     tenant: &str,
     id: MemoryId,
 ) -> Result<Vec<RecordVersion>> {
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(RECORD).push(", recorded_at FROM record_versions WHERE tenant_id = ?").bind(tenant);
-    sql.push(" AND id = ?").bind(id.as_uuid().as_bytes().as_slice()).push(" ORDER BY version");
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, |columns| Ok(RecordVersion::new(rows::record(columns)?, columns.time()?)))
-        .await
+    sql.push(" AND id = ?").bind_id(id.as_uuid()).push(" ORDER BY version");
+    sql.all(connection, |columns| Ok(RecordVersion::new(rows::record(columns)?, columns.time()?))).await
 }
 
-pub(super) async fn messages(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn messages(
+    connection: &mut Connection<'_>,
     tenant: &str,
     ids: &[MessageId],
 ) -> Result<Vec<Message>> {
     by_ids(connection, "messages", MESSAGE, tenant, ids.iter().map(MessageId::as_uuid), rows::message).await
 }
 
-pub(super) async fn session(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn session(
+    connection: &mut Connection<'_>,
     tenant: &str,
     session: &str,
 ) -> Result<Option<Session>> {
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(SESSION).push(" FROM sessions WHERE tenant_id = ?").bind(tenant);
     sql.push(" AND session_id = ?").bind(session);
-    let (text, binds) = sql.into_parts();
-    first(connection, text, binds, rows::session).await
+    sql.first(connection, rows::session).await
 }
 
 /// What a write needs to know; the connection is a snapshot.
-pub(super) async fn observe(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn observe(
+    connection: &mut Connection<'_>,
     tenant: &str,
     wanted: &Wanted,
 ) -> Result<Observed> {
@@ -121,7 +117,7 @@ pub(super) async fn observe(
 
 /// How many records the memory of each message has.
 async fn memory_sizes(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: &str,
     messages: &[MessageId],
 ) -> Result<HashMap<MessageId, u32>> {
@@ -129,44 +125,44 @@ async fn memory_sizes(
         return Ok(HashMap::new());
     }
     let mut sql = Sql::new(
+        connection.dialect(),
         "SELECT m.id, (SELECT count(*) FROM records r JOIN records c ON c.tenant_id = r.tenant_id AND \
          c.message_id = r.message_id WHERE r.tenant_id = m.tenant_id AND r.id = m.memory_id) FROM messages \
          m WHERE m.tenant_id = ?",
     );
     sql.bind(tenant).in_ids(" AND m.id", messages.iter().map(MessageId::as_uuid));
-    let (text, binds) = sql.into_parts();
-    let sizes = all(connection, text, binds, |columns| Ok((columns.id()?, columns.small()?))).await?;
+    let sizes = sql.all(connection, |columns| Ok((columns.id()?, columns.small()?))).await?;
     Ok(sizes.into_iter().collect())
 }
 
-pub(super) async fn changes(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn changes(
+    connection: &mut Connection<'_>,
     tenant: &str,
     seq: u64,
     limit: usize,
 ) -> Result<Tail> {
     // One statement, so that a list that is cut meanwhile cannot look complete.
-    let rows = all(
-        connection,
-        "SELECT t.last_seq, t.kept_from, c.seq, c.kind, c.id FROM tenants t LEFT JOIN changes c ON \
+    let rows = connection
+        .all(
+            "SELECT t.last_seq, t.kept_from, c.seq, c.kind, c.id FROM tenants t LEFT JOIN changes c ON \
          c.tenant_id = t.tenant_id AND c.seq > ? WHERE t.tenant_id = ? ORDER BY c.seq LIMIT ?",
-        binds(|binds| {
-            binds.add(seq.cast_signed()).add(tenant).add(i64::try_from(limit).unwrap_or(i64::MAX));
-        }),
-        |columns| {
-            let reaches = (columns.number()?..=u64::MAX, columns.number()?);
-            let number: Option<i64> = columns.get()?;
-            let Some(number) = number else { return Ok((reaches, None)) };
-            let changed = match columns.get::<i64>()? {
-                0 => Changed::Record(columns.id()?),
-                1 => Changed::Turn(columns.id()?),
-                2 => Changed::Fact(columns.id()?),
-                _ => return Err(malformed("kind of change")),
-            };
-            Ok((reaches, Some((number.cast_unsigned(), changed))))
-        },
-    )
-    .await?;
+            binds(|binds| {
+                binds.add(seq.cast_signed()).add(tenant).add(i64::try_from(limit).unwrap_or(i64::MAX));
+            }),
+            |columns| {
+                let reaches = (columns.number()?..=u64::MAX, columns.number()?);
+                let number: Option<i64> = columns.get()?;
+                let Some(number) = number else { return Ok((reaches, None)) };
+                let changed = match columns.get::<i64>()? {
+                    0 => Changed::Record(columns.id()?),
+                    1 => Changed::Turn(columns.id()?),
+                    2 => Changed::Fact(columns.id()?),
+                    _ => return Err(malformed("kind of change")),
+                };
+                Ok((reaches, Some((number.cast_unsigned(), changed))))
+            },
+        )
+        .await?;
     let Some(((beyond, kept_from), _)) = rows.first() else {
         return Ok(if seq == 0 { Tail::Rows(Vec::new()) } else { Tail::Gone });
     };
@@ -178,22 +174,21 @@ pub(super) async fn changes(
 }
 
 /// Facts for the index, with their evidence.
-pub(super) async fn indexed_facts(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn indexed_facts(
+    connection: &mut Connection<'_>,
     tenant: &str,
     select: Select<'_, FactId>,
 ) -> Result<Vec<Fact>> {
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(FACT).push(" FROM facts WHERE tenant_id = ?").bind(tenant).select(select, FactId::as_uuid);
-    let (text, binds) = sql.into_parts();
-    let mut facts = all(connection, text, binds, rows::fact).await?;
+    let mut facts = sql.all(connection, rows::fact).await?;
     add_evidence(connection, tenant, &mut facts).await?;
     Ok(facts)
 }
 
 /// Facts with their evidence, in the order of `ids`.
-pub(super) async fn facts(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn facts(
+    connection: &mut Connection<'_>,
     tenant: &str,
     ids: &[FactId],
 ) -> Result<Vec<Fact>> {
@@ -205,36 +200,36 @@ pub(super) async fn facts(
 }
 
 /// Facts that rest on any of the records, by id, with their evidence.
-pub(super) async fn facts_of(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn facts_of(
+    connection: &mut Connection<'_>,
     tenant: &str,
     records: &[MemoryId],
 ) -> Result<Vec<Fact>> {
-    let mut sql = Sql::new("SELECT DISTINCT fact_id FROM fact_evidence WHERE tenant_id = ?");
+    let mut sql =
+        Sql::new(connection.dialect(), "SELECT DISTINCT fact_id FROM fact_evidence WHERE tenant_id = ?");
     sql.bind(tenant)
         .in_ids(" AND target_id", records.iter().map(MemoryId::as_uuid))
         .push(" AND kind = 0 ORDER BY 1");
-    let (text, binds) = sql.into_parts();
-    let ids: Vec<FactId> = all(connection, text, binds, |columns| columns.id()).await?;
+    let ids: Vec<FactId> = sql.all(connection, |columns| columns.id()).await?;
     facts(connection, tenant, &ids).await
 }
 
 /// Gives each fact what it rests on.
-pub(super) async fn add_evidence(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn add_evidence(
+    connection: &mut Connection<'_>,
     tenant: &str,
     facts: &mut [Fact],
 ) -> Result<()> {
     if facts.is_empty() {
         return Ok(());
     }
-    let mut sql = Sql::new("SELECT fact_id, kind, target_id FROM fact_evidence WHERE tenant_id = ?");
+    let mut sql = Sql::new(
+        connection.dialect(),
+        "SELECT fact_id, kind, target_id FROM fact_evidence WHERE tenant_id = ?",
+    );
     sql.bind(tenant).in_ids(" AND fact_id", facts.iter().map(|fact| fact.id.as_uuid()));
     sql.push(" ORDER BY fact_id, kind, target_id");
-    let (text, binds) = sql.into_parts();
-    let rows =
-        all(connection, text, binds, |columns| Ok((columns.id::<FactId>()?, rows::evidence(columns)?)))
-            .await?;
+    let rows = sql.all(connection, |columns| Ok((columns.id::<FactId>()?, rows::evidence(columns)?))).await?;
     let mut evidence: HashMap<FactId, Vec<_>> = HashMap::new();
     for (fact, row) in rows {
         evidence.entry(fact).or_default().push(row);
@@ -246,7 +241,7 @@ pub(super) async fn add_evidence(
 }
 
 async fn by_ids<'i, T>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     table: &'static str,
     columns: &'static str,
     tenant: &str,
@@ -257,13 +252,10 @@ async fn by_ids<'i, T>(
     if ids.peek().is_none() {
         return Ok(Vec::new());
     }
-    let text = format!(
-        "SELECT {columns} FROM {table} WHERE tenant_id = ? AND id IN (SELECT unhex(value) FROM json_each(?))"
-    );
-    let values = binds(|binds| {
-        binds.add(tenant).ids(ids);
-    });
-    all(connection, AssertSqlSafe(text), values, read).await
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
+    sql.push(columns).push(" FROM ").push(table).push(" WHERE tenant_id = ?").bind(tenant);
+    sql.in_ids(" AND id", ids);
+    sql.all(connection, read).await
 }
 
 fn keyed<K: std::hash::Hash + Eq, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {

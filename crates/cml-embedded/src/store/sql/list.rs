@@ -7,13 +7,13 @@ use cml_core::{
         EventPage, FactList, ListEvents, ListFacts, ListOrder, ListRequest, OrderBy, Stats, TenantSummary,
     },
 };
-use sqlx::SqliteConnection;
 
 use super::{
+    connection::Connection,
     read,
     rows::{self, EVENT, FACT, MESSAGE, RECORD, SESSION},
-    sql::{Sql, all, first},
-    values::Binds,
+    statement::Sql,
+    value::Binds,
 };
 use crate::store::PageKey;
 
@@ -24,8 +24,8 @@ const SEARCHED: usize = 500;
 ///
 /// An ASCII search text is compared in the database, where only ASCII letters have case. Another one
 /// is compared here by Unicode's lower case, page after page, so the connection must be a snapshot.
-pub(super) async fn records(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn records(
+    connection: &mut Connection<'_>,
     scope: &Scope,
     request: &ListRequest,
     after: Option<&PageKey>,
@@ -50,13 +50,13 @@ pub(super) async fn records(
 }
 
 async fn page(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     scope: &Scope,
     request: &ListRequest,
     after: Option<&PageKey>,
     limit: usize,
 ) -> Result<Vec<MemoryRecord>> {
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(RECORD).push(" FROM records WHERE ").visible(scope);
     sql.any_of("memory_type", request.memory_types.iter().map(|kind| kind.as_str()));
     sql.any_of("status", request.statuses.iter().map(|status| status.as_str()));
@@ -64,22 +64,28 @@ async fn page(
     sql.any_of("agent_id", request.agents.iter().map(String::as_str));
     sql.any_of("session_id", request.session_id.iter().map(String::as_str));
     if !request.context_filter.is_empty() {
-        sql.push(" AND tags <> '[]' AND EXISTS (SELECT 1 FROM json_each(tags) tag WHERE tag.value")
-            .push(" IN (SELECT value FROM json_each(?)))")
-            .bind_json(&request.context_filter);
+        sql.push(" AND ").tagged(request.context_filter.iter().map(String::as_str));
     }
     // Said in the range, or telling of something that overlaps it; an event without an end is an instant.
-    let since = request.since.map(|since| since.timestamp_micros());
-    let until = request.until.map(|until| until.timestamp_micros());
-    if since.is_some() || until.is_some() {
-        let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
-        sql.push(" AND ((said_at >= ? AND said_at < ?)").bind(since).bind(until);
-        sql.push(" OR (event_start < ? AND coalesce(event_end, event_start + 1) > ?))")
-            .bind(until)
-            .bind(since);
+    if request.since.is_some() || request.until.is_some() {
+        sql.push(" AND ((TRUE");
+        if let Some(since) = request.since {
+            sql.push(" AND said_at >= ?").bind_time(since);
+        }
+        if let Some(until) = request.until {
+            sql.push(" AND said_at < ?").bind_time(until);
+        }
+        sql.push(") OR (event_start IS NOT NULL");
+        if let Some(since) = request.since {
+            sql.push(" AND coalesce(event_end > ?, event_start >= ?)").bind_time(since).bind_time(since);
+        }
+        if let Some(until) = request.until {
+            sql.push(" AND event_start < ?").bind_time(until);
+        }
+        sql.push("))");
     }
     if let Some(search) = request.search.as_deref().filter(|search| search.is_ascii() && !search.is_empty()) {
-        sql.push(" AND instr(lower(text), ?) > 0").bind(search.to_ascii_lowercase());
+        sql.push(" AND ").text_contains(&search.to_ascii_lowercase());
     }
     let column = column(request.order_by);
     let (past, order) = match request.order {
@@ -91,13 +97,13 @@ async fn page(
         match request.order_by {
             OrderBy::Type | OrderBy::Status => sql.bind(&*key.text),
             OrderBy::Confidence | OrderBy::Importance => sql.bind(key.number),
-            _ => sql.bind(key.number as i64),
+            OrderBy::AccessCount => sql.bind(key.number as i64),
+            _ => sql.bind_micros(key.number as i64),
         };
-        sql.bind(key.id.as_uuid().as_bytes().as_slice());
+        sql.bind_id(key.id.as_uuid());
     }
     sql.push(" ORDER BY ").push(column).push(order).push(", id").push(order).limit(limit, 0);
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, rows::record).await
+    sql.all(connection, rows::record).await
 }
 
 fn column(order_by: OrderBy) -> &'static str {
@@ -114,20 +120,22 @@ fn column(order_by: OrderBy) -> &'static str {
 
 /// Facts that the scope sees. With `as_of` those whose validity holds the instant, but for retracted
 /// ones that ended before it by their withdrawal.
-pub(super) async fn facts(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn facts(
+    connection: &mut Connection<'_>,
     scope: &Scope,
     request: &ListFacts,
 ) -> Result<FactList> {
+    let dialect = connection.dialect();
     let matching = |head: &str| {
-        let mut sql = Sql::new(head);
+        let mut sql = Sql::new(dialect, head);
         sql.push(" FROM facts WHERE ").visible(scope);
         sql.any_of("category", request.category.map(|category| category.as_str()));
         sql.any_of("subject", request.subject.as_deref());
         sql.any_of("slot", request.slot.as_deref());
-        match request.as_of.map(|instant| instant.timestamp_micros()) {
+        match request.as_of {
             Some(at) => {
-                sql.push(" AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)").bind(at).bind(at);
+                sql.push(" AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)");
+                sql.bind_time(at).bind_time(at);
             }
             None if request.current_only => {
                 sql.push(" AND status = 'current'");
@@ -136,85 +144,89 @@ pub(super) async fn facts(
         }
         sql
     };
-    let (text, binds) = matching("SELECT count(*)").into_parts();
-    let total = first(connection, text, binds, |columns| columns.number()).await?.unwrap_or_default();
+    let counted = matching("SELECT count(*)").first(connection, |columns| columns.number()).await?;
+    let total = counted.unwrap_or_default();
     let mut sql = matching(&format!("SELECT {FACT}"));
     sql.push(" ORDER BY valid_from DESC, id DESC").limit(request.limit, request.offset);
-    let (text, binds) = sql.into_parts();
-    let mut items = all(connection, text, binds, rows::fact).await?;
+    let mut items = sql.all(connection, rows::fact).await?;
     read::add_evidence(connection, scope.tenant(), &mut items).await?;
     Ok(FactList { items, total })
 }
 
-pub(super) async fn sessions(connection: &mut SqliteConnection, scope: &Scope) -> Result<Vec<Session>> {
-    let mut sql = Sql::new("SELECT ");
+pub(in crate::store) async fn sessions(
+    connection: &mut Connection<'_>,
+    scope: &Scope,
+) -> Result<Vec<Session>> {
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(SESSION)
         .push(" FROM sessions WHERE ")
         .visible(scope)
         .push(" ORDER BY created_at DESC, session_id DESC");
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, rows::session).await
+    sql.all(connection, rows::session).await
 }
 
-pub(super) async fn messages(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn messages(
+    connection: &mut Connection<'_>,
     scope: &Scope,
     session: &str,
     after: u64,
     limit: usize,
 ) -> Result<Vec<Message>> {
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     sql.push(MESSAGE).push(" FROM messages WHERE ").visible(scope);
     sql.push(" AND session_id = ?").bind(session);
     sql.push(" AND seq > ?")
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .push(" ORDER BY seq")
         .limit(limit, 0);
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, rows::message).await
+    sql.all(connection, rows::message).await
 }
 
-pub(super) async fn events(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn events(
+    connection: &mut Connection<'_>,
     scope: &Scope,
     request: &ListEvents,
 ) -> Result<EventPage> {
+    let dialect = connection.dialect();
     let matching = |head: &str| {
-        let mut sql = Sql::new(head);
+        let mut sql = Sql::new(dialect, head);
         sql.push(" FROM events WHERE ").visible(scope);
         sql.any_of("event_type", request.event_type.map(|kind| kind.as_str()));
         sql.any_of("operation", request.operation.map(|operation| operation.as_str()));
         if let Some(since) = request.since {
-            sql.push(" AND created_at >= ?").bind(since.timestamp_micros());
+            sql.push(" AND created_at >= ?").bind_time(since);
         }
         sql
     };
-    let (text, binds) = matching("SELECT count(*)").into_parts();
-    let total = first(connection, text, binds, |columns| columns.number()).await?.unwrap_or_default();
+    let counted = matching("SELECT count(*)").first(connection, |columns| columns.number()).await?;
+    let total = counted.unwrap_or_default();
     let mut sql = matching(&format!("SELECT {EVENT}"));
     sql.push(" ORDER BY created_at DESC, id DESC").limit(request.limit, request.offset);
-    let (text, binds) = sql.into_parts();
-    Ok(EventPage { items: all(connection, text, binds, rows::event).await?, total })
+    Ok(EventPage { items: sql.all(connection, rows::event).await?, total })
 }
 
-pub(super) async fn stats(connection: &mut SqliteConnection, scope: &Scope) -> Result<Stats> {
+pub(in crate::store) async fn stats(connection: &mut Connection<'_>, scope: &Scope) -> Result<Stats> {
+    let dialect = connection.dialect();
     let mut sql = Sql::new(
+        dialect,
         "SELECT memory_type, status, count(*), sum(confidence), sum(importance), min(said_at), \
-         max(said_at), sum(octet_length(text) + octet_length(metadata) + coalesce((SELECT \
-         sum(octet_length(e.vector)) FROM embeddings e WHERE e.tenant_id = records.tenant_id AND e.model_id \
-         IN (SELECT id FROM models) AND e.view IN (0, 1) AND e.record_id = records.id), 0)) FROM records \
-         WHERE ",
+         max(said_at), CAST(sum(octet_length(text) + octet_length(CAST(metadata AS TEXT)) + \
+         coalesce((SELECT sum(",
+    );
+    sql.push(dialect.vector_size()).push(
+        ") FROM embeddings e WHERE e.tenant_id = records.tenant_id AND e.model_id IN (SELECT id FROM \
+         models) AND e.view IN (0, 1) AND e.record_id = records.id), 0)) AS BIGINT) FROM records WHERE ",
     );
     sql.visible(scope).push(" GROUP BY memory_type, status");
-    let (text, binds) = sql.into_parts();
     let mut stats = Stats::default();
     let (mut confidence, mut importance, mut bytes) = (0.0, 0.0, 0);
-    let groups = all(connection, text, binds, |columns| {
-        let kind: (MemoryType, MemoryStatus, u64) = (columns.name()?, columns.name()?, columns.number()?);
-        let sums: (f64, f64) = (columns.get()?, columns.get()?);
-        Ok((kind, sums, columns.time()?, columns.time()?, columns.number()?))
-    })
-    .await?;
+    let groups = sql
+        .all(connection, |columns| {
+            let kind: (MemoryType, MemoryStatus, u64) = (columns.name()?, columns.name()?, columns.number()?);
+            let sums: (f64, f64) = (columns.get()?, columns.get()?);
+            Ok((kind, sums, columns.time()?, columns.time()?, columns.number()?))
+        })
+        .await?;
     for ((memory_type, status, count), sums, oldest, newest, size) in groups {
         stats.total_memories += count;
         *stats.by_type.entry(memory_type).or_default() += count;
@@ -237,27 +249,27 @@ pub(super) async fn stats(connection: &mut SqliteConnection, scope: &Scope) -> R
     Ok(stats)
 }
 
-pub(super) async fn tenants(connection: &mut SqliteConnection) -> Result<Vec<TenantSummary>> {
-    all(
-        connection,
-        "SELECT t.tenant_id, (SELECT count(*) FROM records r WHERE r.tenant_id = t.tenant_id), (SELECT \
+pub(in crate::store) async fn tenants(connection: &mut Connection<'_>) -> Result<Vec<TenantSummary>> {
+    connection
+        .all(
+            "SELECT t.tenant_id, (SELECT count(*) FROM records r WHERE r.tenant_id = t.tenant_id), (SELECT \
          count(*) FROM records r WHERE r.tenant_id = t.tenant_id AND r.status = 'active'), (SELECT count(*) \
          FROM facts f WHERE f.tenant_id = t.tenant_id AND f.status = 'current'), (SELECT max(said_at) FROM \
          records r WHERE r.tenant_id = t.tenant_id), (SELECT count(*) FROM events e WHERE e.tenant_id = \
          t.tenant_id), (SELECT max(created_at) FROM events e WHERE e.tenant_id = t.tenant_id) FROM tenants \
          t ORDER BY t.tenant_id",
-        Binds::default(),
-        |columns| {
-            Ok(TenantSummary {
-                tenant_id: columns.text()?,
-                memory_count: columns.number()?,
-                active_memory_count: columns.number()?,
-                fact_count: columns.number()?,
-                last_memory_at: columns.optional_time()?,
-                event_count: columns.number()?,
-                last_event_at: columns.optional_time()?,
-            })
-        },
-    )
-    .await
+            Binds::default(),
+            |columns| {
+                Ok(TenantSummary {
+                    tenant_id: columns.text()?,
+                    memory_count: columns.number()?,
+                    active_memory_count: columns.number()?,
+                    fact_count: columns.number()?,
+                    last_memory_at: columns.optional_time()?,
+                    event_count: columns.number()?,
+                    last_event_at: columns.optional_time()?,
+                })
+            },
+        )
+        .await
 }

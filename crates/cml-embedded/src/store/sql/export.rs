@@ -5,12 +5,12 @@ use cml_core::{
     memory::{Evidence, RecordVersion},
     ops::{Edge, EmbeddingRow, Entity, ExportLine, FactVersion, Mention},
 };
-use sqlx::SqliteConnection;
 
 use super::{
+    connection::Connection,
     rows::{self, EVENT, FACT, MESSAGE, RECORD, SESSION},
-    sql::{Sql, all},
-    values::Columns,
+    statement::Sql,
+    value::Columns,
 };
 use crate::store::RowKind;
 
@@ -18,15 +18,15 @@ use crate::store::RowKind;
 const VIEWS: [&str; 2] = ["own", "context"];
 
 /// See [`Store::export`](crate::store::Store::export).
-pub(super) async fn page(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn page(
+    connection: &mut Connection<'_>,
     scope: &Scope,
     kind: RowKind,
     after: Option<&ExportLine>,
     limit: usize,
 ) -> Result<Vec<ExportLine>> {
     let table = Table::of(kind);
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     for (index, columns) in table.columns.iter().enumerate() {
         sql.push(if index > 0 { ", " } else { "" }).push(columns);
     }
@@ -38,12 +38,11 @@ pub(super) async fn page(
         sql.push(")");
     }
     sql.push(" ORDER BY ").push(table.key).limit(limit, 0);
-    let (text, binds) = sql.into_parts();
-    all(connection, text, binds, |columns| line(kind, columns)).await
+    sql.all(connection, |columns| line(kind, columns)).await
 }
 
 /// Number of a view in the table; none for a name that is no view.
-pub(super) fn view_number(name: &str) -> Option<i64> {
+pub(in crate::store) fn view_number(name: &str) -> Option<i64> {
     VIEWS.iter().position(|view| *view == name).and_then(|at| i64::try_from(at).ok())
 }
 
@@ -135,7 +134,7 @@ impl Table {
 }
 
 /// `AND EXISTS` a visible row of `table` with the id in `column`.
-pub(super) fn exists(sql: &mut Sql, scope: &Scope, table: &'static str, column: &'static str) {
+pub(in crate::store) fn exists(sql: &mut Sql, scope: &Scope, table: &'static str, column: &'static str) {
     sql.push(" AND EXISTS (SELECT 1 FROM ").push(table).push(" WHERE ").visible(scope);
     sql.push(" AND ").push(table).push(".id = ").push(column).push(")");
 }
@@ -166,14 +165,12 @@ fn bind_key(sql: &mut Sql, line: &ExportLine) {
             .push("?, ?, ?")
             .bind_id(row.fact.id.as_uuid())
             .bind(row.fact.version.cast_signed())
-            .bind(row.recorded_at.timestamp_micros()),
+            .bind_time(row.recorded_at),
         ExportLine::Evidence { fact_id, evidence } => {
             let (kind, target) = rows::evidence_parts(evidence);
             sql.push("?, ?, ?").bind_id(fact_id.as_uuid()).bind(kind).bind_id(&target)
         }
-        ExportLine::Event(row) => {
-            sql.push("?, ?").bind(row.created_at.timestamp_micros()).bind_id(row.id.as_uuid())
-        }
+        ExportLine::Event(row) => sql.push("?, ?").bind_time(row.created_at).bind_id(row.id.as_uuid()),
         // No page ends with any other line.
         _ => sql.push("NULL"),
     };

@@ -4,17 +4,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use cml_core::{FactId, MemoryId, Result};
-use sqlx::SqliteConnection;
 
-use super::{
-    lookup,
-    sql::{all, binds},
-};
+use super::{connection::Connection, lookup, statement::Sql};
 use crate::store::{Precondition, TenantState};
 
 /// The first precondition that does not hold; each kind is looked up by one statement.
-pub(super) async fn refused(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn refused(
+    connection: &mut Connection<'_>,
     tenant: &str,
     state: TenantState,
     require: &[Precondition],
@@ -66,21 +62,15 @@ fn same_facts(stored: &[FactId], expected: &[FactId]) -> bool {
 }
 
 async fn versions(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: &str,
     ids: &[MemoryId],
 ) -> Result<HashMap<MemoryId, u64>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = all(
-        connection,
-        "SELECT id, version FROM records WHERE tenant_id = ? AND id IN (SELECT unhex(value) FROM json_each(?))",
-        binds(|binds| {
-            binds.add(tenant).ids(ids.iter().map(MemoryId::as_uuid));
-        }),
-        |columns| Ok((columns.id()?, columns.number()?)),
-    )
-    .await?;
+    let mut sql = Sql::new(connection.dialect(), "SELECT id, version FROM records WHERE tenant_id = ?");
+    sql.bind(tenant).in_ids(" AND id", ids.iter().map(MemoryId::as_uuid));
+    let rows = sql.all(connection, |columns| Ok((columns.id()?, columns.number()?))).await?;
     Ok(rows.into_iter().collect())
 }

@@ -3,20 +3,16 @@
 use std::collections::HashMap;
 
 use cml_core::{MessageId, Result, Subject, memory::MemoryRecord};
-use sqlx::SqliteConnection;
 
-use super::{
-    read,
-    sql::{Sql, all},
-};
+use super::{connection::Connection, read, statement::Sql};
 use crate::store::{Follower, Removal};
 
 /// A follower and the message that then comes before it.
 type Gap = (MessageId, Option<MessageId>);
 
 /// See [`Store::followers`](crate::store::Store::followers); the connection is a snapshot.
-pub(super) async fn followers(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn followers(
+    connection: &mut Connection<'_>,
     tenant: &str,
     removed: &Removal,
 ) -> Result<Vec<Follower>> {
@@ -37,14 +33,14 @@ pub(super) async fn followers(
     Ok(gaps.into_iter().filter_map(follower).collect())
 }
 
-async fn gaps(connection: &mut SqliteConnection, tenant: &str, removed: &Removal) -> Result<Vec<Gap>> {
+async fn gaps(connection: &mut Connection<'_>, tenant: &str, removed: &Removal) -> Result<Vec<Gap>> {
     let messages: Vec<MessageId> = match removed {
         Removal::Subject(_) => Vec::new(),
         Removal::Records(ids) => {
-            let mut sql = Sql::new("SELECT DISTINCT message_id FROM records WHERE tenant_id = ?");
+            let mut sql =
+                Sql::new(connection.dialect(), "SELECT DISTINCT message_id FROM records WHERE tenant_id = ?");
             sql.bind(tenant).in_ids(" AND id", ids.iter().map(cml_core::MemoryId::as_uuid));
-            let (text, binds) = sql.into_parts();
-            all(connection, text, binds, |columns| columns.id()).await?
+            sql.all(connection, |columns| columns.id()).await?
         }
     };
     // The session and whether the message goes, twice: once per row, once to find the sessions.
@@ -58,7 +54,7 @@ async fn gaps(connection: &mut SqliteConnection, tenant: &str, removed: &Removal
         },
         Removal::Records(_) => drop(sql.in_ids("id", messages.iter().map(MessageId::as_uuid))),
     };
-    let mut sql = Sql::new("SELECT id, session_id, ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT id, session_id, ");
     goes(&mut sql);
     sql.push(" FROM messages WHERE tenant_id = ?").bind(tenant);
     sql.push(" AND session_id IN (SELECT session_id FROM messages WHERE tenant_id = ?")
@@ -66,9 +62,7 @@ async fn gaps(connection: &mut SqliteConnection, tenant: &str, removed: &Removal
         .push(" AND ");
     goes(&mut sql);
     sql.push(") ORDER BY session_id, seq");
-    let (text, binds) = sql.into_parts();
-    let rows =
-        all(connection, text, binds, |columns| Ok((columns.id()?, columns.text()?, columns.get()?))).await?;
+    let rows = sql.all(connection, |columns| Ok((columns.id()?, columns.text()?, columns.get()?))).await?;
     Ok(after_gaps(&rows))
 }
 

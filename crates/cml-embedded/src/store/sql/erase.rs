@@ -1,108 +1,89 @@
 //! Removal of subjects and of single records, with everything that hangs on them.
 //!
-//! What goes is first collected by id in the temporary table `gone`, which lives in memory, then
-//! removed from every table; what merely points at it is cut loose.
+//! What goes is first collected by id in the connection's own table `gone`, then removed from every
+//! table; what merely points at it is cut loose. The kinds in `gone`: `record`, `message`, `turn`,
+//! `fact`, `entity`, `session` (by name), `event`; with `touched` behind the kind, those that lose
+//! something of theirs and stay if anything is left; with `version` behind it, those that lose former
+//! states.
 
 use cml_core::{MemoryId, Result, Subject};
 use sha2::{Digest as _, Sha256};
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
     batch::Batch,
     commit::Log,
+    connection::Connection,
     puts,
-    sql::{Sql, all, binds, first, run, run_plain},
-    values::{Binds, Columns},
+    statement::Sql,
+    value::{Binds, Columns, binds},
 };
 use crate::store::{Changed, Digest};
 
-/// Ids of what goes, by kind: `record`, `message`, `turn`, `fact`, `entity`, `session`, `event`; with
-/// `touched` behind the kind, those that lose something of theirs and stay if anything is left; with
-/// `version` behind it, those that lose former states.
-const GONE: &str = "CREATE TEMP TABLE IF NOT EXISTS gone (kind TEXT NOT NULL, id BLOB NOT NULL, PRIMARY KEY \
-     (kind, id)) WITHOUT ROWID";
-
 /// Removes every row of `subject`.
-pub(super) async fn subject(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn subject(
+    connection: &mut Connection<'_>,
     tenant: &str,
     subject: &Subject,
     log: &mut Log,
 ) -> Result<()> {
-    run_plain(connection, GONE).await?;
+    connection.run_plain(connection.dialect().make_gone()).await?;
     let mut removal = Removal { connection, tenant, log };
     let whole = Whole::of(subject);
-    for (kind, id, table) in [
-        ("record", "id", "records"),
-        ("message", "id", "messages"),
-        ("turn", "id", "terms"),
-        ("session", "CAST(session_id AS BLOB)", "sessions"),
-        ("event", "id", "events"),
-        ("fact version", "id", "fact_versions"),
+    for (kind, table) in [
+        ("record", "records"),
+        ("message", "messages"),
+        ("turn", "terms"),
+        ("event", "events"),
+        ("fact version", "fact_versions"),
     ] {
-        let mut sql = Sql::new("INSERT OR IGNORE INTO temp.gone SELECT ?, ");
-        sql.bind(kind)
-            .push(id)
-            .push(" FROM ")
-            .push(table)
-            .push(" WHERE tenant_id = ?")
-            .bind(tenant)
-            .push(whole.and)
-            .bind_given(whole.name);
-        removal.statement(sql).await?;
+        removal.collect(kind, table, &whole).await?;
     }
+    let mut sql =
+        removal.sql("INSERT INTO gone (kind, id, name) SELECT 'session', ?, session_id FROM sessions");
+    sql.bind_id(&Uuid::nil());
+    whole.restrict(&mut sql, tenant);
+    removal.statement(sql).await?;
     // A fact that one agent or session shares with others stays as long as it rests on theirs.
     let kind = if whole.shared { "fact touched" } else { "fact" };
     for (kind, table) in [(kind, "facts"), ("entity", "entities")] {
         if kind == "entity" && whole.shared {
             continue;
         }
-        let mut sql = Sql::new("INSERT INTO temp.gone SELECT ?, id FROM ");
-        sql.bind(kind)
-            .push(table)
-            .push(" WHERE tenant_id = ?")
-            .bind(tenant)
-            .push(whole.and)
-            .bind_given(whole.name);
-        removal.statement(sql).await?;
+        removal.collect(kind, table, &whole).await?;
     }
-    let mut sql =
-        Sql::new("INSERT INTO temp.gone SELECT 'message touched', id FROM messages WHERE tenant_id = ?");
-    sql.bind(tenant).push(" AND memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')");
-    removal.statement(sql).await?;
+    removal
+        .with_tenant(
+            "INSERT INTO gone (kind, id) SELECT 'message touched', id FROM messages WHERE tenant_id = ? AND \
+             memory_id IN (SELECT id FROM gone WHERE kind = 'record')",
+        )
+        .await?;
     removal.cascade().await?;
     for table in ["record_versions", "fact_versions", "sessions", "events", "jobs", "idempotency"] {
-        let mut sql = Sql::new("DELETE FROM ");
-        sql.push(table).push(" WHERE tenant_id = ?").bind(tenant).push(whole.and).bind_given(whole.name);
+        let mut sql = removal.sql("DELETE FROM ");
+        whole.restrict(sql.push(table), tenant);
         removal.delete(table, sql).await?;
     }
     if whole.shared {
         // Those that are left rest on others; they no longer name the one who is gone.
-        let mut sql = Sql::new("UPDATE facts SET ");
-        sql.push(whole.column)
-            .push(" = '' WHERE tenant_id = ?")
-            .bind(tenant)
-            .push(whole.and)
-            .bind_given(whole.name);
+        let mut sql = removal.sql("UPDATE facts SET ");
+        whole.restrict(sql.push(whole.column).push(" = ''"), tenant);
         removal.statement(sql).await?;
     }
     if matches!(subject, Subject::Tenant) {
         for table in ["embeddings", "fact_evidence", "mentions", "edges", "outbox"] {
-            let mut sql = Sql::new("DELETE FROM ");
-            sql.push(table).push(" WHERE tenant_id = ?").bind(tenant);
+            let mut sql = removal.sql("DELETE FROM ");
+            whole.restrict(sql.push(table), tenant);
             removal.delete(table, sql).await?;
         }
-        let mut sql = Sql::new("UPDATE tenants SET settings = '{}' WHERE tenant_id = ?");
-        sql.bind(tenant);
-        removal.statement(sql).await?;
+        removal.with_tenant("UPDATE tenants SET settings = '{}' WHERE tenant_id = ?").await?;
     }
     removal.finish().await
 }
 
 /// Removes records, and each message and turn that loses its last one.
-pub(super) async fn records(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn records(
+    connection: &mut Connection<'_>,
     tenant: &str,
     ids: &[MemoryId],
     log: &mut Log,
@@ -110,37 +91,38 @@ pub(super) async fn records(
     if ids.is_empty() {
         return Ok(());
     }
-    run_plain(connection, GONE).await?;
+    connection.run_plain(connection.dialect().make_gone()).await?;
     let mut removal = Removal { connection, tenant, log };
-    let mut sql = Sql::new("INSERT INTO temp.gone SELECT 'record', id FROM records WHERE tenant_id = ?");
+    let mut sql =
+        removal.sql("INSERT INTO gone (kind, id) SELECT 'record', id FROM records WHERE tenant_id = ?");
     sql.bind(tenant).in_ids(" AND id", ids.iter().map(MemoryId::as_uuid));
     removal.statement(sql).await?;
     // The records' own messages, and those of their sessions that only strengthened them; a message
     // goes when it has no record left.
     removal
         .with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', r.message_id FROM temp.gone g JOIN \
-             records r ON r.tenant_id = ? AND r.id = g.id WHERE g.kind = 'record'",
+            "INSERT INTO gone (kind, id) SELECT 'message touched', r.message_id FROM gone g JOIN \
+             records r ON r.tenant_id = ? AND r.id = g.id WHERE g.kind = 'record' ON CONFLICT DO NOTHING",
         )
         .await?;
     removal
         .with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'message touched', m.id FROM messages m WHERE \
-             m.tenant_id = ?1 AND m.session_id IN (SELECT r.session_id FROM temp.gone g JOIN records r ON \
-             r.tenant_id = ?1 AND r.id = g.id WHERE g.kind = 'record' AND r.session_id <> '') AND \
-             m.memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')",
+            "INSERT INTO gone (kind, id) SELECT 'message touched', m.id FROM messages m WHERE \
+             m.tenant_id = ? AND m.session_id IN (SELECT r.session_id FROM gone g JOIN records r ON \
+             r.tenant_id = ? AND r.id = g.id WHERE g.kind = 'record' AND r.session_id <> '') AND \
+             m.memory_id IN (SELECT id FROM gone WHERE kind = 'record') ON CONFLICT DO NOTHING",
         )
         .await?;
     removal
         .with_tenant(
-            "INSERT INTO temp.gone SELECT 'message', g.id FROM temp.gone g WHERE g.kind = 'message touched' \
+            "INSERT INTO gone (kind, id) SELECT 'message', g.id FROM gone g WHERE g.kind = 'message touched' \
              AND NOT EXISTS (SELECT 1 FROM records o WHERE o.tenant_id = ? AND o.message_id = g.id AND o.id \
-             NOT IN (SELECT id FROM temp.gone WHERE kind = 'record'))",
+             NOT IN (SELECT id FROM gone WHERE kind = 'record'))",
         )
         .await?;
     removal
         .with_tenant(
-            "INSERT INTO temp.gone SELECT 'turn', t.id FROM temp.gone g JOIN terms t ON t.tenant_id = ? AND \
+            "INSERT INTO gone (kind, id) SELECT 'turn', t.id FROM gone g JOIN terms t ON t.tenant_id = ? AND \
              t.id = g.id WHERE g.kind = 'message'",
         )
         .await?;
@@ -159,6 +141,11 @@ struct Whole<'s> {
 }
 
 impl<'s> Whole<'s> {
+    /// The condition that a row of `tenant` is the subject's.
+    fn restrict(&self, sql: &mut Sql, tenant: &str) {
+        sql.push(" WHERE tenant_id = ?").bind(tenant).push(self.and).bind_given(self.name);
+    }
+
     fn of(subject: &'s Subject) -> Self {
         let part = |and, column, name: &'s String, shared| Self { and, column, name: Some(name), shared };
         match subject {
@@ -171,25 +158,34 @@ impl<'s> Whole<'s> {
     }
 }
 
-struct Removal<'c, 'l> {
-    connection: &'c mut SqliteConnection,
-    tenant: &'c str,
-    log: &'l mut Log,
+struct Removal<'r, 'c> {
+    connection: &'r mut Connection<'c>,
+    tenant: &'r str,
+    log: &'r mut Log,
 }
 
 impl Removal<'_, '_> {
+    /// Collects the ids of the subject's rows in `table`.
+    async fn collect(&mut self, kind: &'static str, table: &'static str, whole: &Whole<'_>) -> Result<()> {
+        let mut sql = self.sql("INSERT INTO gone (kind, id) SELECT ?, id FROM ");
+        whole.restrict(sql.bind(kind).push(table), self.tenant);
+        sql.push(" ON CONFLICT DO NOTHING");
+        self.statement(sql).await?;
+        Ok(())
+    }
+
     /// Removes the collected records, messages and turns with what hangs on them, then the facts and
     /// entities that nothing holds any more.
     async fn cascade(&mut self) -> Result<()> {
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'fact touched', e.fact_id FROM temp.gone g JOIN \
+            "INSERT INTO gone (kind, id) SELECT 'fact touched', e.fact_id FROM gone g JOIN \
              fact_evidence e ON e.tenant_id = ? AND e.target_id = g.id WHERE g.kind IN ('record', \
-             'message')",
+             'message') ON CONFLICT DO NOTHING",
         )
         .await?;
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'entity touched', m.entity_id FROM temp.gone g JOIN \
-             mentions m ON m.tenant_id = ? AND m.memory_id = g.id WHERE g.kind = 'record'",
+            "INSERT INTO gone (kind, id) SELECT 'entity touched', m.entity_id FROM gone g JOIN \
+             mentions m ON m.tenant_id = ? AND m.memory_id = g.id WHERE g.kind = 'record' ON CONFLICT DO NOTHING",
         )
         .await?;
         for (table, column, kind) in [
@@ -200,15 +196,15 @@ impl Removal<'_, '_> {
             self.delete_gone(table, column, kind).await?;
         }
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'fact', g.id FROM temp.gone g WHERE g.kind = 'fact \
+            "INSERT INTO gone (kind, id) SELECT 'fact', g.id FROM gone g WHERE g.kind = 'fact \
              touched' AND NOT EXISTS (SELECT 1 FROM fact_evidence e WHERE e.tenant_id = ? AND e.fact_id = \
-             g.id)",
+             g.id) ON CONFLICT DO NOTHING",
         )
         .await?;
         self.with_tenant(
-            "INSERT OR IGNORE INTO temp.gone SELECT 'entity', g.id FROM temp.gone g WHERE g.kind = 'entity \
+            "INSERT INTO gone (kind, id) SELECT 'entity', g.id FROM gone g WHERE g.kind = 'entity \
              touched' AND NOT EXISTS (SELECT 1 FROM mentions m WHERE m.tenant_id = ? AND m.entity_id = \
-             g.id)",
+             g.id) ON CONFLICT DO NOTHING",
         )
         .await?;
         for (table, column, kind) in [
@@ -228,7 +224,7 @@ impl Removal<'_, '_> {
             "DELETE FROM embeddings WHERE {} AND model_id IN (SELECT id FROM models) AND view IN (0, 1)",
             among("record_id", "record")
         );
-        let rows = self.with_tenant(AssertSqlSafe(embeddings)).await?;
+        let rows = self.with_tenant(&embeddings).await?;
         self.log.removed("embeddings", rows);
         // Edges have no index by their target; they are only gone through where an entity went.
         if self.count("entity").await? > 0 {
@@ -248,16 +244,16 @@ impl Removal<'_, '_> {
             ("facts", "superseded_by_id", "fact"),
         ] {
             let sql = format!("UPDATE {table} SET {column} = NULL WHERE {}", among(column, kind));
-            self.with_tenant(AssertSqlSafe(sql)).await?;
+            self.with_tenant(&sql).await?;
         }
         let sql = format!(
             "UPDATE messages SET memory_id = (SELECT r.id FROM records r WHERE r.tenant_id = \
              messages.tenant_id AND r.message_id = messages.id ORDER BY r.chunk_index LIMIT 1) WHERE {} AND \
              {}",
             among("id", "message touched"),
-            "memory_id IN (SELECT id FROM temp.gone WHERE kind = 'record')"
+            "memory_id IN (SELECT id FROM gone WHERE kind = 'record')"
         );
-        self.with_tenant(AssertSqlSafe(sql)).await?;
+        self.with_tenant(&sql).await?;
         Ok(())
     }
 
@@ -269,7 +265,7 @@ impl Removal<'_, '_> {
         kind: &'static str,
     ) -> Result<()> {
         let sql = format!("DELETE FROM {table} WHERE {}", among(column, kind));
-        let rows = self.with_tenant(AssertSqlSafe(sql)).await?;
+        let rows = self.with_tenant(&sql).await?;
         self.log.removed(table, rows);
         Ok(())
     }
@@ -284,13 +280,18 @@ impl Removal<'_, '_> {
             ("event", "events"),
             ("fact version", "fact_versions"),
         ] {
-            let ids: Vec<Vec<u8>> = self.gone(kind, |columns| columns.get()).await?;
+            let tombstones: Vec<Digest> = self
+                .gone(kind, |columns| match (kind, columns.id::<Uuid>()?) {
+                    ("session", _) => Ok(tombstone(table, columns.text()?.as_bytes())),
+                    (_, id) => Ok(tombstone(table, id.as_bytes())),
+                })
+                .await?;
             let tenant = self.tenant;
             let mut batch = Batch::new(self.connection, false);
-            let bind = |binds: &mut Binds, id: &Vec<u8>| {
-                binds.add(tenant).add(tombstone(table, id).as_slice());
+            let bind = |binds: &mut Binds, digest: &Digest| {
+                binds.add(tenant).id(&Uuid::from_bytes(*digest));
             };
-            batch.put(&puts::TOMBSTONE, &ids, bind).await?;
+            batch.put(&puts::TOMBSTONE, &tombstones, bind).await?;
         }
         let records = self.ids("record").await?.into_iter().map(|id| Changed::Record(id.into()));
         self.log.changed.extend(records);
@@ -300,7 +301,7 @@ impl Removal<'_, '_> {
             let facts = self.ids(kind).await?.into_iter().map(|id| Changed::Fact(id.into()));
             self.log.changed.extend(facts);
         }
-        run_plain(self.connection, "DELETE FROM temp.gone").await?;
+        self.connection.run_plain("DELETE FROM gone").await?;
         Ok(())
     }
 
@@ -316,32 +317,36 @@ impl Removal<'_, '_> {
         let values = binds(|binds| {
             binds.add(kind);
         });
-        all(self.connection, "SELECT id FROM temp.gone WHERE kind = ?", values, read).await
+        let sql = "SELECT id, name FROM gone WHERE kind = ? ORDER BY id, name";
+        self.connection.all(sql, values, read).await
     }
 
     async fn count(&mut self, kind: &'static str) -> Result<u64> {
         let values = binds(|binds| {
             binds.add(kind);
         });
-        let count =
-            first(self.connection, "SELECT count(*) FROM temp.gone WHERE kind = ?", values, |columns| {
-                columns.number()
-            });
-        Ok(count.await?.unwrap_or_default())
+        let sql = "SELECT count(*) FROM gone WHERE kind = ?";
+        let count = self.connection.first(sql, values, |columns| columns.number()).await?;
+        Ok(count.unwrap_or_default())
     }
 
-    /// Runs a statement whose only value is the tenant.
-    async fn with_tenant(&mut self, sql: impl SqlSafeStr) -> Result<u64> {
+    /// Runs a statement whose only value is the tenant, in each of its placeholders.
+    async fn with_tenant(&mut self, sql: &str) -> Result<u64> {
         let tenant = self.tenant;
         let values = binds(|binds| {
-            binds.add(tenant);
+            for _ in sql.matches('?') {
+                binds.add(tenant);
+            }
         });
-        run(self.connection, sql, values).await
+        self.connection.run(sql, values).await
+    }
+
+    fn sql(&self, text: &str) -> Sql {
+        Sql::new(self.connection.dialect(), text)
     }
 
     async fn statement(&mut self, sql: Sql) -> Result<u64> {
-        let (text, binds) = sql.into_parts();
-        run(self.connection, text, binds).await
+        sql.run(self.connection).await
     }
 
     async fn delete(&mut self, table: &'static str, sql: Sql) -> Result<()> {
@@ -353,11 +358,11 @@ impl Removal<'_, '_> {
 
 /// The condition that a row is the tenant's and its `column` holds a collected id of `kind`.
 fn among(column: &str, kind: &str) -> String {
-    format!("tenant_id = ? AND {column} IN (SELECT id FROM temp.gone WHERE kind = '{kind}')")
+    format!("tenant_id = ? AND {column} IN (SELECT id FROM gone WHERE kind = '{kind}')")
 }
 
 /// First 16 bytes of the SHA-256 of a table's name and an id.
-pub(super) fn tombstone(table: &str, id: &[u8]) -> Digest {
+pub(in crate::store) fn tombstone(table: &str, id: &[u8]) -> Digest {
     let hash = Sha256::new().chain_update(table).chain_update(id).finalize();
     let mut digest = [0; 16];
     digest.copy_from_slice(&hash[..16]);

@@ -4,35 +4,36 @@ use std::collections::HashSet;
 
 use cml_core::{Result, Scope, memory::Evidence, ops::ExportLine};
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
+    connection::Connection,
+    dialect::{Dialect, Part},
     erase::tombstone,
-    export::{exists, view_number},
+    export::view_number,
     rows,
-    sql::{Sql, all, binds},
+    statement::Sql,
 };
 use crate::store::{Digest, Known, RowKind};
 
 /// See [`Store::known`](crate::store::Store::known); the connection is a snapshot.
-pub(super) async fn known(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn known(
+    connection: &mut Connection<'_>,
     scope: &Scope,
     lines: &[ExportLine],
 ) -> Result<Vec<Known>> {
     let Some(kind) = lines.first().and_then(RowKind::of) else {
         return Ok(vec![Known::OutOfReach; lines.len()]);
     };
-    let mut sql = Sql::new("SELECT ");
+    let mut sql = Sql::new(connection.dialect(), "SELECT ");
     push_stored(&mut sql, kind, scope);
     sql.push(", ");
     push_reach(&mut sql, kind, scope);
-    let keys: Vec<Value> = lines.iter().map(key).collect();
-    sql.push(" FROM json_each(?) w ORDER BY w.key").bind_json(&keys);
-    let (text, binds) = sql.into_parts();
+    let dialect = connection.dialect();
+    let keys: Vec<Value> = lines.iter().map(|line| key(line, dialect)).collect();
+    sql.push(" FROM ").each(&keys).push(" ORDER BY w.key");
     let found: Vec<(Option<i64>, Option<i64>)> =
-        all(connection, text, binds, |columns| Ok((columns.get()?, columns.get()?))).await?;
+        sql.all(connection, |columns| Ok((columns.get()?, columns.get()?))).await?;
     let own = matches!(kind, RowKind::Session | RowKind::Message | RowKind::Record | RowKind::Fact);
     let mut known: Vec<Known> = found
         .into_iter()
@@ -54,7 +55,7 @@ pub(super) async fn known(
 }
 
 /// The key of a line as a JSON list; ids are hexadecimal.
-fn key(line: &ExportLine) -> Value {
+fn key(line: &ExportLine, dialect: Dialect) -> Value {
     let hex = |id: &Uuid| id.simple().to_string();
     match line {
         ExportLine::Session(row) => json!([row.session_id]),
@@ -69,108 +70,104 @@ fn key(line: &ExportLine) -> Value {
         }
         ExportLine::Fact(row) => json!([hex(row.id.as_uuid())]),
         ExportLine::FactVersion(row) => {
-            json!([hex(row.fact.id.as_uuid()), row.fact.version, row.recorded_at.timestamp_micros()])
+            json!([hex(row.fact.id.as_uuid()), row.fact.version, dialect.json_time(row.recorded_at)])
         }
         ExportLine::Evidence { fact_id, evidence } => {
             let (kind, target) = rows::evidence_parts(evidence);
             json!([hex(fact_id.as_uuid()), kind, hex(&target)])
         }
-        ExportLine::Event(row) => json!([row.created_at.timestamp_micros(), hex(row.id.as_uuid())]),
+        ExportLine::Event(row) => json!([dialect.json_time(row.created_at), hex(row.id.as_uuid())]),
         _ => Value::Null,
     }
 }
 
-/// The first part of a key as an id.
-const ID: &str = "unhex(w.value ->> 0)";
-
 /// The version of the row that is stored, 0 where its kind has none; NULL when there is none.
 fn push_stored(sql: &mut Sql, kind: RowKind, scope: &Scope) {
-    let (head, condition) = match kind {
-        RowKind::Session => ("0 FROM sessions", "session_id = w.value ->> 0"),
-        RowKind::Message => ("0 FROM messages", "id = unhex(w.value ->> 0)"),
-        RowKind::Record => ("version FROM records", "id = unhex(w.value ->> 0)"),
-        RowKind::RecordVersion => {
-            ("0 FROM record_versions", "id = unhex(w.value ->> 0) AND version = w.value ->> 1")
+    use Part::{Id, Number, Text, Time};
+    let (head, key): (_, &[_]) = match kind {
+        RowKind::Session => ("0 FROM sessions", &[("session_id", Text)]),
+        RowKind::Message => ("0 FROM messages", &[("id", Id)]),
+        RowKind::Record => ("version FROM records", &[("id", Id)]),
+        RowKind::RecordVersion => ("0 FROM record_versions", &[("id", Id), ("version", Number)]),
+        RowKind::Embedding => ("0 FROM embeddings", &[("record_id", Id), ("view", Number)]),
+        RowKind::Entity => ("0 FROM entities", &[("id", Id)]),
+        RowKind::Mention => ("0 FROM mentions", &[("entity_id", Id), ("memory_id", Id)]),
+        RowKind::Edge => ("0 FROM edges", &[("source", Id), ("target", Id), ("predicate", Text)]),
+        RowKind::Fact => ("version FROM facts", &[("id", Id)]),
+        RowKind::FactVersion => {
+            ("0 FROM fact_versions", &[("id", Id), ("version", Number), ("replaced_at", Time)])
         }
-        RowKind::Embedding => (
-            "0 FROM embeddings",
-            "model_id = (SELECT id FROM models WHERE state = 'serving') AND view = w.value ->> 1 AND \
-             record_id = unhex(w.value ->> 0)",
-        ),
-        RowKind::Entity => ("0 FROM entities", "id = unhex(w.value ->> 0)"),
-        RowKind::Mention => {
-            ("0 FROM mentions", "entity_id = unhex(w.value ->> 0) AND memory_id = unhex(w.value ->> 1)")
+        RowKind::Evidence => {
+            ("0 FROM fact_evidence", &[("fact_id", Id), ("kind", Number), ("target_id", Id)])
         }
-        RowKind::Edge => (
-            "0 FROM edges",
-            "source = unhex(w.value ->> 0) AND target = unhex(w.value ->> 1) AND predicate = w.value ->> 2",
-        ),
-        RowKind::Fact => ("version FROM facts", "id = unhex(w.value ->> 0)"),
-        RowKind::FactVersion => (
-            "0 FROM fact_versions",
-            "id = unhex(w.value ->> 0) AND version = w.value ->> 1 AND replaced_at = w.value ->> 2",
-        ),
-        RowKind::Evidence => (
-            "0 FROM fact_evidence",
-            "fact_id = unhex(w.value ->> 0) AND kind = w.value ->> 1 AND target_id = unhex(w.value ->> 2)",
-        ),
-        RowKind::Event => ("0 FROM events", "created_at = w.value ->> 0 AND id = unhex(w.value ->> 1)"),
+        RowKind::Event => ("0 FROM events", &[("created_at", Time), ("id", Id)]),
     };
     sql.push("(SELECT ").push(head).push(" WHERE tenant_id = ?").bind(scope.tenant());
-    sql.push(" AND ").push(condition).push(")");
+    if kind == RowKind::Embedding {
+        sql.push(" AND model_id = (SELECT id FROM models WHERE state = 'serving')");
+    }
+    sql.equal(key).push(")");
 }
 
 /// Not NULL when the scope sees the row that is stored, or what the row hangs on: then the version of
 /// that, or 0.
 fn push_reach(sql: &mut Sql, kind: RowKind, scope: &Scope) {
+    use Part::{Id, Number, Text};
     match kind {
         RowKind::Session => {
-            sql.push("(SELECT 0 FROM sessions WHERE ")
-                .visible(scope)
-                .push(" AND session_id = w.value ->> 0)");
+            sql.push("(SELECT 0 FROM sessions WHERE ").visible(scope);
+            sql.push(" AND session_id = ").part(Text, 0).push(")");
         }
         RowKind::Message => {
-            sql.push("(SELECT 0 FROM messages WHERE ").visible(scope).push(" AND id = ").push(ID).push(")");
+            sql.push("(SELECT 0 FROM messages WHERE ").visible(scope);
+            sql.push(" AND id = ").part(Id, 0).push(")");
         }
         RowKind::Record | RowKind::Embedding => {
             sql.push("(SELECT version FROM records WHERE ").visible(scope);
-            sql.push(" AND id = ").push(ID).push(")");
+            sql.push(" AND id = ").part(Id, 0).push(")");
         }
         RowKind::RecordVersion => {
             // A former state is older than the present one.
             sql.push("(SELECT version FROM records WHERE ").visible(scope);
-            sql.push(" AND id = ").push(ID).push(" AND version > w.value ->> 1)");
+            sql.push(" AND id = ").part(Id, 0).push(" AND version > ").part(Number, 1).push(")");
         }
         RowKind::Mention => {
             sql.push("(SELECT version FROM records WHERE ").visible(scope);
-            sql.push(" AND id = unhex(w.value ->> 1))");
+            sql.push(" AND id = ").part(Id, 1).push(")");
         }
         RowKind::Entity => {
             sql.push("(SELECT 0 FROM mentions WHERE tenant_id = ?").bind(scope.tenant());
-            sql.push(" AND entity_id = ").push(ID).push(" LIMIT 1)");
+            sql.push(" AND entity_id = ").part(Id, 0).push(" LIMIT 1)");
         }
         RowKind::Edge => {
             sql.push("CASE WHEN TRUE");
-            exists(sql, &scope.without_session(), "entities", ID);
-            exists(sql, &scope.without_session(), "entities", "unhex(w.value ->> 1)");
+            exists_part(sql, &scope.without_session(), "entities", 0);
+            exists_part(sql, &scope.without_session(), "entities", 1);
             sql.push(" THEN 0 END");
         }
         RowKind::Fact | RowKind::FactVersion => {
-            sql.push("(SELECT 0 FROM facts WHERE ").visible(scope).push(" AND id = ").push(ID).push(")");
+            sql.push("(SELECT 0 FROM facts WHERE ").visible(scope);
+            sql.push(" AND id = ").part(Id, 0).push(")");
         }
         RowKind::Evidence => {
             sql.push("CASE WHEN TRUE");
-            exists(sql, scope, "facts", ID);
-            sql.push(" AND CASE w.value ->> 1 WHEN 0 THEN TRUE");
-            exists(sql, scope, "records", "unhex(w.value ->> 2)");
+            exists_part(sql, scope, "facts", 0);
+            sql.push(" AND CASE ").part(Number, 1).push(" WHEN 0 THEN TRUE");
+            exists_part(sql, scope, "records", 2);
             sql.push(" ELSE TRUE");
-            exists(sql, scope, "messages", "unhex(w.value ->> 2)");
+            exists_part(sql, scope, "messages", 2);
             sql.push(" END THEN 0 END");
         }
         RowKind::Event => {
             sql.push("0");
         }
     }
+}
+
+/// `AND EXISTS` a visible row of `table` whose id is the element `at` of the key.
+fn exists_part(sql: &mut Sql, scope: &Scope, table: &'static str, at: usize) {
+    sql.push(" AND EXISTS (SELECT 1 FROM ").push(table).push(" WHERE ").visible(scope);
+    sql.push(" AND id = ").part(Part::Id, at).push(")");
 }
 
 /// Tombstones that keep a line out: its own, and those of what it hangs on.
@@ -203,7 +200,7 @@ fn tombs(line: &ExportLine) -> Vec<Digest> {
 
 /// Which tombstones of the lines that are not stored exist.
 async fn erased(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: &str,
     lines: &[ExportLine],
     known: &[Known],
@@ -218,16 +215,8 @@ async fn erased(
     if wanted.is_empty() {
         return Ok(HashSet::new());
     }
-    let values = binds(|binds| {
-        binds.add(tenant).ids(&wanted);
-    });
-    let found = all(
-        connection,
-        "SELECT digest FROM tombstones WHERE tenant_id = ? AND digest IN (SELECT unhex(value) FROM \
-         json_each(?))",
-        values,
-        |columns| Ok(columns.id::<Uuid>()?.into_bytes()),
-    )
-    .await?;
+    let mut sql = Sql::new(connection.dialect(), "SELECT digest FROM tombstones WHERE tenant_id = ?");
+    sql.bind(tenant).in_ids(" AND digest", &wanted);
+    let found = sql.all(connection, |columns| Ok(columns.id::<Uuid>()?.into_bytes())).await?;
     Ok(found.into_iter().collect())
 }

@@ -5,74 +5,76 @@ use cml_core::{
     memory::{Event, Evidence, Fact, Message, RecordVersion, Session},
     ops::{Edge, Entity, FactVersion, Mention},
 };
+use uuid::Uuid;
 
 use super::{
     batch::{Conflict, Put},
     numbers::Numbers,
-    rows::{self, bytes_of},
-    values::Binds,
+    rows,
+    value::Binds,
 };
 use crate::store::{Changed, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, View};
 
-pub(super) const SESSION: Put = Put::new("sessions", &[rows::SESSION], Conflict::Keep);
-pub(super) const MESSAGE: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Fail);
-pub(super) const PLACED: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Keep);
-pub(super) const RECORD: Put =
+pub(in crate::store) const SESSION: Put = Put::new("sessions", &[rows::SESSION], Conflict::Keep);
+pub(in crate::store) const MESSAGE: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Fail);
+pub(in crate::store) const PLACED: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Keep);
+pub(in crate::store) const RECORD: Put =
     Put::new("records", &[rows::RECORD, "dedup"], Conflict::Replace("tenant_id, id"));
-pub(super) const RECORD_VERSION: Put =
+pub(in crate::store) const RECORD_VERSION: Put =
     Put::new("record_versions", &[rows::RECORD, "recorded_at"], Conflict::Replace("tenant_id, id, version"));
-pub(super) const TURN: Put =
+pub(in crate::store) const TURN: Put =
     Put::new("terms", &["tenant_id", rows::TURN], Conflict::Replace("tenant_id, id"));
-pub(super) const EMBEDDING: Put = Put::new(
+pub(in crate::store) const EMBEDDING: Put = Put::new(
     "embeddings",
     &["tenant_id, model_id, view, record_id, norm, vector"],
     Conflict::Replace("tenant_id, model_id, view, record_id"),
 );
-pub(super) const FACT: Put = Put::new("facts", &[rows::FACT], Conflict::Replace("tenant_id, id"));
-pub(super) const FACT_VERSION: Put = Put::new("fact_versions", &[rows::FACT, "replaced_at"], Conflict::Keep);
-pub(super) const EVIDENCE: Put =
+pub(in crate::store) const FACT: Put = Put::new("facts", &[rows::FACT], Conflict::Replace("tenant_id, id"));
+pub(in crate::store) const FACT_VERSION: Put =
+    Put::new("fact_versions", &[rows::FACT, "replaced_at"], Conflict::Keep);
+pub(in crate::store) const EVIDENCE: Put =
     Put::new("fact_evidence", &["tenant_id, fact_id, kind, target_id"], Conflict::Keep);
-pub(super) const ENTITY: Put =
+pub(in crate::store) const ENTITY: Put =
     Put::new("entities", &["tenant_id, id, namespace, user_id, name, entity_type"], Conflict::Keep);
-pub(super) const MENTION: Put =
+pub(in crate::store) const MENTION: Put =
     Put::new("mentions", &["tenant_id, entity_id, memory_id, message_id"], Conflict::Keep);
-pub(super) const EDGE: Put = Put::new(
+pub(in crate::store) const EDGE: Put = Put::new(
     "edges",
     &["tenant_id, source, target, predicate, confidence"],
     Conflict::Replace("tenant_id, source, target, predicate"),
 );
-pub(super) const EVENT: Put = Put::new("events", &[rows::EVENT], Conflict::Keep);
-pub(super) const IDEMPOTENCY: Put = Put::new(
+pub(in crate::store) const EVENT: Put = Put::new("events", &[rows::EVENT], Conflict::Keep);
+pub(in crate::store) const IDEMPOTENCY: Put = Put::new(
     "idempotency",
     &["tenant_id, key, request, answer, namespace, user_id, agent_id, session_id, expires_at"],
     Conflict::Replace("tenant_id, key"),
 );
-pub(super) const CHANGE: Put = Put::new("changes", &["tenant_id, seq, kind, id"], Conflict::Fail);
-pub(super) const TOMBSTONE: Put = Put::new("tombstones", &["tenant_id, digest"], Conflict::Keep);
+pub(in crate::store) const CHANGE: Put = Put::new("changes", &["tenant_id, seq, kind, id"], Conflict::Fail);
+pub(in crate::store) const TOMBSTONE: Put = Put::new("tombstones", &["tenant_id, digest"], Conflict::Keep);
 
-pub(super) fn session(binds: &mut Binds, session: &Session) {
+pub(in crate::store) fn session(binds: &mut Binds, session: &Session) {
     rows::bind_session(binds, session);
 }
 
-pub(super) fn message(numbers: &Numbers) -> impl Fn(&mut Binds, &Message) {
+pub(in crate::store) fn message(numbers: &Numbers) -> impl Fn(&mut Binds, &Message) {
     move |binds, message| {
         let number = numbers.get(&message.id).copied().unwrap_or_default();
         rows::bind_message(binds, message, number);
     }
 }
 
-pub(super) fn record(binds: &mut Binds, put: &RecordPut) {
+pub(in crate::store) fn record(binds: &mut Binds, put: &RecordPut) {
     rows::bind_record(binds, &put.record);
-    binds.add(put.dedup.as_ref().map(|digest| digest.as_slice()));
+    binds.optional_id(put.dedup.map(Uuid::from_bytes).as_ref());
 }
 
-pub(super) fn record_version(binds: &mut Binds, version: &RecordVersion) {
+pub(in crate::store) fn record_version(binds: &mut Binds, version: &RecordVersion) {
     rows::bind_record(binds, &version.record);
     binds.time(version.recorded_at);
 }
 
 /// Turns of a session take the number of their message: a new one, one stored before, else their own.
-pub(super) fn turn(tenant: &str, new: &Numbers, stored: &Numbers) -> impl Fn(&mut Binds, &TurnRow) {
+pub(in crate::store) fn turn(tenant: &str, new: &Numbers, stored: &Numbers) -> impl Fn(&mut Binds, &TurnRow) {
     move |binds, turn| {
         let own = if turn.session.is_empty() { 0 } else { turn.seq };
         let number = new.get(&turn.id).or_else(|| stored.get(&turn.id)).copied().unwrap_or(own);
@@ -81,7 +83,7 @@ pub(super) fn turn(tenant: &str, new: &Numbers, stored: &Numbers) -> impl Fn(&mu
     }
 }
 
-pub(super) fn embedding(tenant: &str) -> impl Fn(&mut Binds, &EmbeddingPut) {
+pub(in crate::store) fn embedding(tenant: &str) -> impl Fn(&mut Binds, &EmbeddingPut) {
     move |binds, put| {
         let view: i64 = match put.view {
             View::Own => 0,
@@ -93,27 +95,27 @@ pub(super) fn embedding(tenant: &str) -> impl Fn(&mut Binds, &EmbeddingPut) {
             .add(view)
             .id(put.record.as_uuid())
             .add(f64::from(put.vector.norm))
-            .add(bytes_of(&put.vector.values));
+            .add(put.vector.values.clone());
     }
 }
 
-pub(super) fn fact(binds: &mut Binds, fact: &Fact) {
+pub(in crate::store) fn fact(binds: &mut Binds, fact: &Fact) {
     rows::bind_fact(binds, fact);
 }
 
-pub(super) fn fact_version(binds: &mut Binds, version: &FactVersion) {
+pub(in crate::store) fn fact_version(binds: &mut Binds, version: &FactVersion) {
     rows::bind_fact(binds, &version.fact);
     binds.time(version.recorded_at);
 }
 
-pub(super) fn evidence(tenant: &str) -> impl Fn(&mut Binds, &(FactId, Evidence)) {
+pub(in crate::store) fn evidence(tenant: &str) -> impl Fn(&mut Binds, &(FactId, Evidence)) {
     move |binds, (fact, evidence)| {
         let (kind, target) = rows::evidence_parts(evidence);
         binds.add(tenant).id(fact.as_uuid()).add(kind).id(&target);
     }
 }
 
-pub(super) fn entity(binds: &mut Binds, entity: &Entity) {
+pub(in crate::store) fn entity(binds: &mut Binds, entity: &Entity) {
     binds
         .add(&*entity.tenant_id)
         .id(entity.id.as_uuid())
@@ -123,7 +125,7 @@ pub(super) fn entity(binds: &mut Binds, entity: &Entity) {
         .add(&*entity.entity_type);
 }
 
-pub(super) fn mention(tenant: &str) -> impl Fn(&mut Binds, &Mention) {
+pub(in crate::store) fn mention(tenant: &str) -> impl Fn(&mut Binds, &Mention) {
     move |binds, mention| {
         binds
             .add(tenant)
@@ -133,7 +135,7 @@ pub(super) fn mention(tenant: &str) -> impl Fn(&mut Binds, &Mention) {
     }
 }
 
-pub(super) fn edge(tenant: &str) -> impl Fn(&mut Binds, &Edge) {
+pub(in crate::store) fn edge(tenant: &str) -> impl Fn(&mut Binds, &Edge) {
     move |binds, edge| {
         binds
             .add(tenant)
@@ -144,16 +146,16 @@ pub(super) fn edge(tenant: &str) -> impl Fn(&mut Binds, &Edge) {
     }
 }
 
-pub(super) fn event(binds: &mut Binds, event: &Event) {
+pub(in crate::store) fn event(binds: &mut Binds, event: &Event) {
     rows::bind_event(binds, event);
 }
 
-pub(super) fn idempotency(tenant: &str) -> impl Fn(&mut Binds, &IdempotencyRow) {
+pub(in crate::store) fn idempotency(tenant: &str) -> impl Fn(&mut Binds, &IdempotencyRow) {
     move |binds, row| {
         binds
             .add(tenant)
             .add(&*row.key)
-            .add(row.request.as_slice())
+            .id(&Uuid::from_bytes(row.request))
             .json(&row.answer)
             .add(row.scope.namespace())
             .add(row.scope.user())
@@ -163,7 +165,7 @@ pub(super) fn idempotency(tenant: &str) -> impl Fn(&mut Binds, &IdempotencyRow) 
     }
 }
 
-pub(super) fn change(tenant: &str) -> impl Fn(&mut Binds, &(u64, Changed)) {
+pub(in crate::store) fn change(tenant: &str) -> impl Fn(&mut Binds, &(u64, Changed)) {
     move |binds, (seq, changed)| {
         let (kind, id): (i64, _) = match changed {
             Changed::Record(id) => (0, id.as_uuid()),

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 
 use cml_core::{MessageId, Result, memory::Message};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::sql::{all, binds};
+use super::{connection::Connection, dialect::Part, statement::Sql};
 use crate::store::TurnRow;
 
 /// Place in its session by message.
-pub(super) type Numbers = HashMap<MessageId, u64>;
+pub(in crate::store) type Numbers = HashMap<MessageId, u64>;
 
 /// Keeps the numbers of placed messages as far as they are free, and says how many are not.
-pub(super) async fn of_placed(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn of_placed(
+    connection: &mut Connection<'_>,
     tenant: &str,
     placed: &[Message],
 ) -> Result<(Numbers, u64)> {
@@ -43,24 +42,19 @@ pub(super) async fn of_placed(
 }
 
 /// Whether the number of each message is that of a stored one.
-async fn taken(connection: &mut SqliteConnection, tenant: &str, messages: &[Message]) -> Result<Vec<bool>> {
+async fn taken(connection: &mut Connection<'_>, tenant: &str, messages: &[Message]) -> Result<Vec<bool>> {
     let places: Vec<(&str, u64)> =
         messages.iter().map(|message| (&*message.session_id, message.seq)).collect();
-    all(
-        connection,
-        "SELECT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = ? AND m.session_id = w.value ->> 0 AND \
-         m.seq = w.value ->> 1) FROM json_each(?) w ORDER BY w.key",
-        binds(|binds| {
-            binds.add(tenant).json(&places);
-        }),
-        |columns| columns.get(),
-    )
-    .await
+    let mut sql =
+        Sql::new(connection.dialect(), "SELECT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = ?");
+    sql.bind(tenant).equal(&[("m.session_id", Part::Text), ("m.seq", Part::Number)]);
+    sql.push(") FROM ").each(&places).push(" ORDER BY w.key");
+    sql.all(connection, |columns| columns.get()).await
 }
 
 /// Numbers new messages after the last of their sessions, and after those placed in the same commit.
-pub(super) async fn of_messages(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn of_messages(
+    connection: &mut Connection<'_>,
     tenant: &str,
     messages: &[Message],
     placed: &[Message],
@@ -85,23 +79,18 @@ pub(super) async fn of_messages(
 
 /// The last number of each session of `messages`.
 async fn last_numbers<'m>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: &str,
     messages: &'m [Message],
 ) -> Result<HashMap<&'m str, u64>> {
     let mut sessions: Vec<&str> = messages.iter().map(|message| &*message.session_id).collect();
     sessions.sort_unstable();
     sessions.dedup();
-    let found = all(
-        connection,
-        "SELECT w.key, (SELECT max(m.seq) FROM messages m WHERE m.tenant_id = ? AND m.session_id = w.value) \
-         FROM json_each(?) w",
-        binds(|binds| {
-            binds.add(tenant).json(&sessions);
-        }),
-        |columns| Ok((columns.number()?, columns.get::<Option<i64>>()?)),
-    )
-    .await?;
+    let dialect = connection.dialect();
+    let mut sql = Sql::new(dialect, "SELECT w.key, (SELECT max(m.seq) FROM messages m WHERE m.tenant_id = ?");
+    sql.bind(tenant).push(" AND m.session_id = ").push(dialect.text_of_value());
+    sql.push(") FROM ").each(&sessions);
+    let found = sql.all(connection, |columns| Ok((columns.number()?, columns.get::<Option<i64>>()?))).await?;
     let number = |(index, last): (u64, Option<i64>)| {
         let session = sessions.get(usize::try_from(index).ok()?)?;
         Some((*session, last?.cast_unsigned()))
@@ -110,8 +99,8 @@ async fn last_numbers<'m>(
 }
 
 /// Numbers that turns of a session take from messages stored before; `new` has those of this commit.
-pub(super) async fn of_turns(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn of_turns(
+    connection: &mut Connection<'_>,
     tenant: &str,
     turns: &[TurnRow],
     new: &Numbers,
@@ -124,14 +113,8 @@ pub(super) async fn of_turns(
     if stored.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = all(
-        connection,
-        "SELECT id, seq FROM messages WHERE tenant_id = ? AND id IN (SELECT unhex(value) FROM json_each(?))",
-        binds(|binds| {
-            binds.add(tenant).ids(stored);
-        }),
-        |columns| Ok((columns.id()?, columns.number()?)),
-    )
-    .await?;
+    let mut sql = Sql::new(connection.dialect(), "SELECT id, seq FROM messages WHERE tenant_id = ?");
+    sql.bind(tenant).in_ids(" AND id", stored);
+    let found = sql.all(connection, |columns| Ok((columns.id()?, columns.number()?))).await?;
     Ok(found.into_iter().collect())
 }

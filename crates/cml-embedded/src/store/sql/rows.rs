@@ -4,56 +4,37 @@ use cml_core::{
     DecayRate, FactId, MemoryId, Result,
     memory::{Event, Evidence, Fact, MemoryRecord, Message, Session},
 };
-use half::f16;
 use uuid::Uuid;
 
 use super::{
     error::malformed,
-    values::{Binds, Columns, uuid},
+    value::{Binds, Columns},
 };
 use crate::store::TurnRow;
 
 /// Columns of `records`, in the order of [`bind_record`] and [`record`].
-pub(super) const RECORD: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, text, \
+pub(in crate::store) const RECORD: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, text, \
      memory_type, status, key, tags, metadata, confidence, importance, decay_rate, access_count, \
      last_accessed_at, said_at, event_start, event_end, written_at, valid_from, valid_to, expires_at, \
      source, role, speaker, message_id, chunk_index, content_hash, version, supersedes_id, superseded_by_id";
 /// Columns of `messages`.
-pub(super) const MESSAGE: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, seq, role, \
+pub(in crate::store) const MESSAGE: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, seq, role, \
      speaker, text, metadata, said_at, turn_id, memory_id";
 /// Columns of `terms`.
-pub(super) const TURN: &str =
+pub(in crate::store) const TURN: &str =
     "id, namespace, user_id, agent_id, session_id, seq, role, speaker, said_at, terms, length, flags";
 /// Columns of `facts`.
-pub(super) const FACT: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, subject, predicate, \
+pub(in crate::store) const FACT: &str = "tenant_id, id, namespace, user_id, agent_id, session_id, subject, predicate, \
      value, category, slot, situations, confidence, source, status, valid_from, valid_to, recorded_at, version, \
      supersedes_id, superseded_by_id";
 /// Columns of `sessions`.
-pub(super) const SESSION: &str = "session_id, tenant_id, namespace, user_id, agent_id, name, kind, \
+pub(in crate::store) const SESSION: &str = "session_id, tenant_id, namespace, user_id, agent_id, name, kind, \
      participants, metadata, created_at, expires_at";
 /// Columns of `events`.
-pub(super) const EVENT: &str = "id, tenant_id, namespace, user_id, agent_id, session_id, event_type, \
+pub(in crate::store) const EVENT: &str = "id, tenant_id, namespace, user_id, agent_id, session_id, event_type, \
      operation, payload, memory_ids, created_at";
 
-pub(super) fn bytes_of(vector: &[f16]) -> Vec<u8> {
-    vector.iter().flat_map(|half| half.to_le_bytes()).collect()
-}
-
-/// A SHA-256 in lower-case hexadecimal text as bytes; `None` for any other text.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != 32 || !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
-}
-
-pub(super) fn bind_record(binds: &mut Binds, record: &MemoryRecord) {
+pub(in crate::store) fn bind_record(binds: &mut Binds, record: &MemoryRecord) {
     binds
         .add(&*record.tenant_id)
         .id(record.id.as_uuid())
@@ -65,7 +46,7 @@ pub(super) fn bind_record(binds: &mut Binds, record: &MemoryRecord) {
         .add(record.memory_type.as_str())
         .add(record.status.as_str())
         .add(record.key.as_deref())
-        .json(&record.context_tags)
+        .texts(&record.context_tags)
         .json(&record.metadata)
         .add(record.confidence.get())
         .add(record.importance.get())
@@ -83,18 +64,14 @@ pub(super) fn bind_record(binds: &mut Binds, record: &MemoryRecord) {
         .add(record.role.as_str())
         .add(&*record.speaker)
         .id(record.message_id.as_uuid())
-        .add(i64::from(record.chunk_index));
-    match from_hex(&record.content_hash) {
-        Some(bytes) => binds.add(bytes),
-        None => binds.add(&*record.content_hash),
-    };
-    binds
+        .add(i64::from(record.chunk_index))
+        .hash(&record.content_hash)
         .add(record.version.cast_signed())
         .optional_id(record.supersedes_id.as_ref().map(MemoryId::as_uuid))
         .optional_id(record.superseded_by_id.as_ref().map(MemoryId::as_uuid));
 }
 
-pub(super) fn record(columns: &mut Columns<'_>) -> Result<MemoryRecord> {
+pub(in crate::store) fn record(columns: &mut Columns<'_>) -> Result<MemoryRecord> {
     Ok(MemoryRecord {
         tenant_id: columns.text()?,
         id: columns.id()?,
@@ -106,7 +83,7 @@ pub(super) fn record(columns: &mut Columns<'_>) -> Result<MemoryRecord> {
         memory_type: columns.name()?,
         status: columns.name()?,
         key: columns.get()?,
-        context_tags: columns.list()?,
+        context_tags: columns.texts()?,
         metadata: columns.metadata()?,
         confidence: columns.score()?,
         importance: columns.score()?,
@@ -125,29 +102,15 @@ pub(super) fn record(columns: &mut Columns<'_>) -> Result<MemoryRecord> {
         speaker: columns.text()?,
         message_id: columns.id()?,
         chunk_index: columns.small()?,
-        content_hash: content_hash(columns)?,
+        content_hash: columns.hash()?,
         version: columns.number()?,
         supersedes_id: columns.optional_id()?,
         superseded_by_id: columns.optional_id()?,
     })
 }
 
-fn content_hash(columns: &mut Columns<'_>) -> Result<String> {
-    let blob = columns.next_is_blob()?;
-    let bytes: &[u8] = columns.get()?;
-    if blob {
-        return Ok(bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
-            }
-            text
-        }));
-    }
-    String::from_utf8(bytes.to_vec()).map_err(|error| malformed("content hash").with_source(error))
-}
-
 /// `number` is the message's place in its session.
-pub(super) fn bind_message(binds: &mut Binds, message: &Message, number: u64) {
+pub(in crate::store) fn bind_message(binds: &mut Binds, message: &Message, number: u64) {
     binds
         .add(&*message.tenant_id)
         .id(message.id.as_uuid())
@@ -165,7 +128,7 @@ pub(super) fn bind_message(binds: &mut Binds, message: &Message, number: u64) {
         .optional_id(message.memory_id.as_ref().map(MemoryId::as_uuid));
 }
 
-pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message> {
+pub(in crate::store) fn message(columns: &mut Columns<'_>) -> Result<Message> {
     Ok(Message {
         tenant_id: columns.text()?,
         id: columns.id()?,
@@ -185,7 +148,7 @@ pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message> {
 }
 
 /// `number` is the place of the turn's message in its session.
-pub(super) fn bind_turn(binds: &mut Binds, turn: &TurnRow, number: u64) {
+pub(in crate::store) fn bind_turn(binds: &mut Binds, turn: &TurnRow, number: u64) {
     binds
         .id(turn.id.as_uuid())
         .add(&*turn.namespace)
@@ -201,7 +164,25 @@ pub(super) fn bind_turn(binds: &mut Binds, turn: &TurnRow, number: u64) {
         .add(i64::from(turn.flags));
 }
 
-pub(super) fn bind_fact(binds: &mut Binds, fact: &Fact) {
+#[cfg(feature = "standard")]
+pub(in crate::store) fn turn(columns: &mut Columns<'_>) -> Result<TurnRow> {
+    Ok(TurnRow {
+        id: columns.id()?,
+        namespace: columns.text()?,
+        user: columns.text()?,
+        agent: columns.text()?,
+        session: columns.text()?,
+        seq: columns.number()?,
+        role: columns.name()?,
+        speaker: columns.text()?,
+        said_at: columns.time()?,
+        terms: columns.text()?,
+        length: columns.small()?,
+        flags: columns.small()?,
+    })
+}
+
+pub(in crate::store) fn bind_fact(binds: &mut Binds, fact: &Fact) {
     binds
         .add(&*fact.tenant_id)
         .id(fact.id.as_uuid())
@@ -214,7 +195,7 @@ pub(super) fn bind_fact(binds: &mut Binds, fact: &Fact) {
         .add(&*fact.value)
         .add(fact.category.as_str())
         .add(&*fact.slot)
-        .json(&fact.situations)
+        .texts(&fact.situations)
         .add(fact.confidence.get())
         .add(fact.source.as_str())
         .add(fact.status.as_str())
@@ -227,7 +208,7 @@ pub(super) fn bind_fact(binds: &mut Binds, fact: &Fact) {
 }
 
 /// A fact without its evidence.
-pub(super) fn fact(columns: &mut Columns<'_>) -> Result<Fact> {
+pub(in crate::store) fn fact(columns: &mut Columns<'_>) -> Result<Fact> {
     Ok(Fact {
         tenant_id: columns.text()?,
         id: columns.id()?,
@@ -240,7 +221,7 @@ pub(super) fn fact(columns: &mut Columns<'_>) -> Result<Fact> {
         value: columns.text()?,
         category: columns.name()?,
         slot: columns.text()?,
-        situations: columns.list()?,
+        situations: columns.texts()?,
         confidence: columns.score()?,
         source: columns.name()?,
         status: columns.name()?,
@@ -254,7 +235,7 @@ pub(super) fn fact(columns: &mut Columns<'_>) -> Result<Fact> {
     })
 }
 
-pub(super) fn bind_session(binds: &mut Binds, session: &Session) {
+pub(in crate::store) fn bind_session(binds: &mut Binds, session: &Session) {
     binds
         .add(&*session.session_id)
         .add(&*session.tenant_id)
@@ -263,13 +244,13 @@ pub(super) fn bind_session(binds: &mut Binds, session: &Session) {
         .add(&*session.agent_id)
         .add(&*session.name)
         .add(&*session.kind)
-        .json(&session.participants)
+        .texts(&session.participants)
         .json(&session.metadata)
         .time(session.created_at)
         .optional_time(session.expires_at);
 }
 
-pub(super) fn session(columns: &mut Columns<'_>) -> Result<Session> {
+pub(in crate::store) fn session(columns: &mut Columns<'_>) -> Result<Session> {
     Ok(Session {
         session_id: columns.text()?,
         tenant_id: columns.text()?,
@@ -278,15 +259,14 @@ pub(super) fn session(columns: &mut Columns<'_>) -> Result<Session> {
         agent_id: columns.text()?,
         name: columns.text()?,
         kind: columns.text()?,
-        participants: columns.list()?,
+        participants: columns.texts()?,
         metadata: columns.metadata()?,
         created_at: columns.time()?,
         expires_at: columns.optional_time()?,
     })
 }
 
-pub(super) fn bind_event(binds: &mut Binds, event: &Event) {
-    let ids: Vec<u8> = event.memory_ids.iter().flat_map(|id| *id.as_uuid().as_bytes()).collect();
+pub(in crate::store) fn bind_event(binds: &mut Binds, event: &Event) {
     binds
         .id(event.id.as_uuid())
         .add(&*event.tenant_id)
@@ -297,11 +277,11 @@ pub(super) fn bind_event(binds: &mut Binds, event: &Event) {
         .add(event.event_type.as_str())
         .add(event.operation.as_str())
         .json(&event.payload)
-        .add(ids)
+        .id_list(event.memory_ids.iter().map(|id| *id.as_uuid()).collect())
         .time(event.created_at);
 }
 
-pub(super) fn event(columns: &mut Columns<'_>) -> Result<Event> {
+pub(in crate::store) fn event(columns: &mut Columns<'_>) -> Result<Event> {
     Ok(Event {
         id: columns.id()?,
         tenant_id: columns.text()?,
@@ -312,17 +292,13 @@ pub(super) fn event(columns: &mut Columns<'_>) -> Result<Event> {
         event_type: columns.name()?,
         operation: columns.name()?,
         payload: columns.metadata()?,
-        memory_ids: columns
-            .get::<&[u8]>()?
-            .chunks(16)
-            .map(|id| uuid(id).map(MemoryId::from))
-            .collect::<Result<_>>()?,
+        memory_ids: columns.id_list()?,
         created_at: columns.time()?,
     })
 }
 
 /// The kind of a piece of evidence and the id it points at, as `fact_evidence` keeps them.
-pub(super) fn evidence_parts(evidence: &Evidence) -> (i64, Uuid) {
+pub(in crate::store) fn evidence_parts(evidence: &Evidence) -> (i64, Uuid) {
     match evidence {
         Evidence::Memory(id) => (0, *id.as_uuid()),
         Evidence::Message(id) => (1, *id.as_uuid()),
@@ -331,7 +307,7 @@ pub(super) fn evidence_parts(evidence: &Evidence) -> (i64, Uuid) {
     }
 }
 
-pub(super) fn evidence(columns: &mut Columns<'_>) -> Result<Evidence> {
+pub(in crate::store) fn evidence(columns: &mut Columns<'_>) -> Result<Evidence> {
     match columns.get::<i64>()? {
         0 => Ok(Evidence::Memory(columns.id()?)),
         1 => Ok(Evidence::Message(columns.id()?)),

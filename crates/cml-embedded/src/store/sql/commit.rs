@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use cml_core::{FactId, MemoryId, Result};
-use sqlx::SqliteConnection;
 
-use super::{batch::Batch, check, clean, erase, lookup, numbers, puts, values::Binds};
-use crate::store::{Access, ChangeSet, Changed, Committed, EmbeddingPut, Outcome, Reinforcement};
+use super::{
+    batch::Batch, check, connection::Connection, dialect::Part, erase, lookup, numbers, puts, value::Binds,
+};
+use crate::store::{
+    Access, ChangeSet, Changed, Committed, EmbeddingPut, Outcome, Precondition, Reinforcement,
+};
 
 /// Changes kept per tenant for those who follow them.
 const KEPT_CHANGES: u64 = 200_000;
@@ -20,22 +23,24 @@ const LISTED: usize = 50_000;
 const SMALL: usize = 8;
 
 /// What surrounds the statements of one change set.
-pub(super) struct Frame {
+pub(in crate::store) struct Frame {
     /// What comes before them.
-    pub(super) begin: &'static str,
+    pub(in crate::store) begin: &'static str,
     /// What comes after them, when nothing failed and nothing was refused.
-    pub(super) end: &'static str,
+    pub(in crate::store) end: &'static str,
+    /// What comes with them when rows were removed.
+    pub(in crate::store) removed: Option<&'static str>,
 }
 
 /// Applies `changes` or says which precondition does not hold; the caller undoes what was begun when
 /// it is refused or fails.
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
+pub(in crate::store) async fn apply(
+    connection: &mut Connection<'_>,
     changes: &ChangeSet,
     frame: &Frame,
 ) -> Result<Outcome> {
     let tenant = &*changes.tenant;
-    let mut state = lookup::begin(connection, tenant, frame.begin).await?;
+    let mut state = lookup::begin(connection, tenant, frame.begin, needs_models(changes)).await?;
     let now = instant_of(changes);
     if let Some(refused) = check::refused(connection, tenant, state, &changes.require, now).await? {
         return Ok(Outcome::Refused(refused));
@@ -87,8 +92,8 @@ pub(super) async fn apply(
         batch.run("DELETE FROM idempotency WHERE tenant_id = ? AND expires_at <= ?", values).await?;
         batch.put(&puts::IDEMPOTENCY, &changes.idempotency, puts::idempotency(tenant)).await?;
     }
-    if !log.removed.is_empty() {
-        batch.run(clean::MARK, |_none| {}).await?;
+    if let Some(removed) = frame.removed.filter(|_| !log.removed.is_empty()) {
+        batch.run(removed, |_none| {}).await?;
     }
     state.last_seq = log.write(&mut batch, tenant, state.last_seq).await?;
     let values = |binds: &mut Binds| {
@@ -106,8 +111,14 @@ pub(super) async fn apply(
     Ok(Outcome::Committed(Committed { seq: state.last_seq, removed: log.removed, moved }))
 }
 
+/// Whether the generations of vectors must stay as they are.
+fn needs_models(changes: &ChangeSet) -> bool {
+    !changes.embeddings.is_empty()
+        || changes.require.iter().any(|precondition| matches!(precondition, Precondition::Model(_)))
+}
+
 /// Records of which only the vectors of the model that serves change.
-async fn revectored(connection: &mut SqliteConnection, changes: &ChangeSet) -> Result<Vec<Changed>> {
+async fn revectored(connection: &mut Connection<'_>, changes: &ChangeSet) -> Result<Vec<Changed>> {
     if changes.embeddings.is_empty() {
         return Ok(Vec::new());
     }
@@ -146,22 +157,22 @@ fn is_small(changes: &ChangeSet) -> bool {
 
 /// What a change set did, for those who follow.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(in crate::store) struct Log {
     /// Rows put or removed, in order.
-    pub(super) changed: Vec<Changed>,
+    pub(in crate::store) changed: Vec<Changed>,
     /// Rows removed, by table; tables without one are absent.
-    pub(super) removed: BTreeMap<String, u64>,
+    pub(in crate::store) removed: BTreeMap<String, u64>,
 }
 
 impl Log {
-    pub(super) fn removed(&mut self, table: &str, rows: u64) {
+    pub(in crate::store) fn removed(&mut self, table: &str, rows: u64) {
         if rows > 0 {
             *self.removed.entry(table.to_owned()).or_default() += rows;
         }
     }
 
     /// Numbers the changes after `last` and gives the last number.
-    async fn write(&self, batch: &mut Batch<'_>, tenant: &str, last: u64) -> Result<u64> {
+    async fn write(&self, batch: &mut Batch<'_, '_>, tenant: &str, last: u64) -> Result<u64> {
         let newest = last + self.changed.len() as u64;
         if self.changed.len() > LISTED {
             keep_after(batch, tenant, newest).await?;
@@ -178,7 +189,7 @@ impl Log {
 }
 
 /// Cuts the list of changes so that it begins after `seq`.
-async fn keep_after(batch: &mut Batch<'_>, tenant: &str, seq: u64) -> Result<()> {
+async fn keep_after(batch: &mut Batch<'_, '_>, tenant: &str, seq: u64) -> Result<()> {
     let values = |binds: &mut Binds| {
         binds.add(tenant).add(seq.cast_signed());
     };
@@ -200,60 +211,63 @@ fn instant_of(changes: &ChangeSet) -> DateTime<Utc> {
     events.chain(reinforced).chain(accessed).max().unwrap_or_else(Utc::now)
 }
 
-async fn unembed(batch: &mut Batch<'_>, tenant: &str, records: &[MemoryId]) -> Result<()> {
+async fn unembed(batch: &mut Batch<'_, '_>, tenant: &str, records: &[MemoryId]) -> Result<()> {
     if records.is_empty() {
         return Ok(());
     }
     let values = |binds: &mut Binds| {
         binds.add(tenant).ids(records.iter().map(MemoryId::as_uuid));
     };
-    batch
-        .run(
-            "DELETE FROM embeddings WHERE tenant_id = ? AND model_id IN (SELECT id FROM models) AND view IN \
-             (0, 1) AND record_id IN (SELECT unhex(value) FROM json_each(?))",
-            values,
-        )
-        .await
+    let statement = format!(
+        "DELETE FROM embeddings WHERE tenant_id = ? AND model_id IN (SELECT id FROM models) AND view IN \
+         (0, 1) AND record_id{}",
+        batch.dialect().in_ids()
+    );
+    batch.run(statement, values).await
 }
 
-async fn reinforce(batch: &mut Batch<'_>, tenant: &str, rows: &[Reinforcement]) -> Result<()> {
+async fn reinforce(batch: &mut Batch<'_, '_>, tenant: &str, rows: &[Reinforcement]) -> Result<()> {
     for row in rows {
         let values = |binds: &mut Binds| {
             binds.add(row.confidence.get()).time(row.at).time(row.at).add(tenant).id(row.id.as_uuid());
         };
-        batch
-            .run(
-                "UPDATE records SET access_count = access_count + 1, confidence = max(confidence, ?), \
-                 last_accessed_at = max(coalesce(last_accessed_at, ?), ?) WHERE tenant_id = ? AND id = ?",
-                values,
-            )
-            .await?;
+        let greatest = batch.dialect().greatest();
+        let statement = format!(
+            "UPDATE records SET access_count = access_count + 1, confidence = {greatest}(confidence, ?), \
+             last_accessed_at = {greatest}(coalesce(last_accessed_at, ?), ?) WHERE tenant_id = ? AND id = ?"
+        );
+        batch.run(statement, values).await?;
     }
     Ok(())
 }
 
 /// Counts accesses, those of a record together.
-async fn access(batch: &mut Batch<'_>, tenant: &str, rows: &[Access]) -> Result<()> {
+async fn access(batch: &mut Batch<'_, '_>, tenant: &str, rows: &[Access]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut sums: BTreeMap<MemoryId, (u64, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<MemoryId, (u64, DateTime<Utc>)> = BTreeMap::new();
     for row in rows {
-        let sum = sums.entry(row.id).or_insert((0, i64::MIN));
-        *sum = (sum.0 + row.count, sum.1.max(row.at.timestamp_micros()));
+        let sum = sums.entry(row.id).or_insert((0, row.at));
+        *sum = (sum.0 + row.count, sum.1.max(row.at));
     }
-    let sums: Vec<_> =
-        sums.iter().map(|(id, (count, at))| (id.as_uuid().simple().to_string(), count, at)).collect();
+    let dialect = batch.dialect();
+    let sums: Vec<_> = sums
+        .iter()
+        .map(|(id, (count, at))| (id.as_uuid().simple().to_string(), count, dialect.json_time(*at)))
+        .collect();
     let values = |binds: &mut Binds| {
         binds.add(tenant).json(&sums);
     };
-    batch
-        .run(
-            "UPDATE records SET access_count = access_count + a.times, last_accessed_at = \
-             max(coalesce(last_accessed_at, a.at), a.at) FROM (SELECT ? AS tenant_id, unhex(value ->> 0) AS \
-             id, value ->> 1 AS times, value ->> 2 AS at FROM json_each(?)) a WHERE records.tenant_id = \
-             a.tenant_id AND records.id = a.id",
-            values,
-        )
-        .await
+    let statement = format!(
+        "UPDATE records SET access_count = access_count + a.times, last_accessed_at = \
+         {}(coalesce(last_accessed_at, a.at), a.at) FROM (SELECT ? AS tenant_id, {} AS id, {} AS times, {} \
+         AS at FROM {}) a WHERE records.tenant_id = a.tenant_id AND records.id = a.id",
+        dialect.greatest(),
+        dialect.part(Part::Id, 0),
+        dialect.part(Part::Number, 1),
+        dialect.part(Part::Time, 2),
+        dialect.each()
+    );
+    batch.run(statement, values).await
 }
