@@ -11,7 +11,6 @@
 //! built-in model.
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -28,9 +27,11 @@ use cml::{
     },
     memory::{MemoryStatus, MemoryType},
     ops::{ReadRequest, WriteRequest},
-    provider::{Embedder, Embedding, EmbeddingModel},
+    provider::Embedder,
 };
 use cpu_time::ProcessTime;
+
+use self::workload::{GivenVectors, texts, texts_and_queries};
 
 /// Queries of each measurement.
 const QUERIES: usize = 200;
@@ -38,6 +39,8 @@ const QUERIES: usize = 200;
 /// Writers of the concurrent measurement, and what each writes one by one.
 const WRITERS: usize = 64;
 const WRITES: usize = 50;
+
+mod workload;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -60,11 +63,7 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(size: usize, given: bool) -> Result<()> {
-    let texts = texts(size + QUERIES);
-    let (texts, queries) = texts.split_at(size);
-    // A query is eight words of a sentence that was not stored.
-    let queries: Vec<String> =
-        queries.iter().map(|text| text.split(' ').skip(2).take(8).collect::<Vec<_>>().join(" ")).collect();
+    let (texts, queries) = texts_and_queries(size, QUERIES);
     let embedder: Arc<dyn Embedder> = if given {
         Arc::new(GivenVectors::new(texts.iter().chain(&queries)))
     } else {
@@ -101,7 +100,7 @@ async fn measure(size: usize, given: bool) -> Result<()> {
     let reopen = cpu.elapsed().as_secs_f64() * 1000.0;
     memory.close().await?;
 
-    let search = vector_search(texts, &queries, embedder.as_ref()).await?;
+    let search = vector_search(&texts, &queries, embedder.as_ref()).await?;
     println!(
         "{:<8} {:>8} | {:>10.3} {:>11.3} | {:>11.3} {:>12.3} | {:>12.1} | {:>8.1} {:>8.1}",
         if given { "given" } else { "static" },
@@ -179,6 +178,7 @@ async fn vector_search(texts: &[String], queries: &[String], embedder: &dyn Embe
             prefer_session: None,
             limit: 10,
             boosts: &[],
+            proposed: &[],
             explain: false,
         });
         assert_eq!(result.hits.len(), 10);
@@ -219,80 +219,6 @@ async fn writers() -> Result<()> {
         slowest.as_secs_f64() * 1000.0
     );
     memory.close().await
-}
-
-/// Vectors made beforehand, looked up by text.
-#[derive(Debug)]
-struct GivenVectors {
-    model: EmbeddingModel,
-    vectors: HashMap<String, Vec<f32>>,
-}
-
-impl GivenVectors {
-    fn new<'a>(texts: impl Iterator<Item = &'a String>) -> Self {
-        let mut random = Random(7);
-        let vectors = texts.map(|text| (text.clone(), random.direction(384))).collect();
-        Self { model: EmbeddingModel::new("given-384", 384), vectors }
-    }
-}
-
-#[async_trait::async_trait]
-impl Embedder for GivenVectors {
-    fn model(&self) -> &EmbeddingModel {
-        &self.model
-    }
-
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
-        let vector = |text: &&str| match self.vectors.get(*text) {
-            Some(vector) => Embedding::from_unit(vector.clone(), 1.0),
-            None => Embedding::from_unit(Random(text.len() as u64).direction(384), 1.0),
-        };
-        Ok(texts.iter().map(vector).collect())
-    }
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014): the same texts and vectors in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn direction(&mut self, dimensions: usize) -> Vec<f32> {
-        let raw: Vec<f32> =
-            (0..dimensions).map(|_| (self.unit() + self.unit() + self.unit() - 1.5) as f32).collect();
-        Embedding::from_raw(raw).vector
-    }
-}
-
-/// Sentences of 12 to 22 words, about 100 characters; word frequencies fall as 1/rank, as in English.
-fn texts(count: usize) -> Vec<String> {
-    let mut random = Random(1);
-    let syllables =
-        ["ka", "lo", "mi", "ter", "son", "ing", "ve", "ra", "den", "pu", "shi", "or", "bel", "ti", "gan"];
-    let words: Vec<String> = (0..8_000)
-        .map(|_| (0..2 + random.next() % 2).map(|_| syllables[(random.next() % 15) as usize]).collect())
-        .collect();
-    (0..count)
-        .map(|n| {
-            let length = 12 + random.next() % 10;
-            let sentence: Vec<&str> = (0..length)
-                .map(|_| {
-                    words[((words.len() as f64).powf(random.unit()) as usize).min(words.len() - 1)].as_str()
-                })
-                .collect();
-            format!("Note {n}: {}.", sentence.join(" "))
-        })
-        .collect()
 }
 
 fn resident_mb() -> f64 {

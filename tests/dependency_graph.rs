@@ -92,6 +92,18 @@ fn examples_and_tests_of_the_facade_build_no_server() -> TestResult {
 }
 
 #[test]
+fn each_mode_of_services_brings_its_own_clients_only() -> TestResult {
+    let tls = ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"];
+    let standard = packages("cognitive-memory-layer", "embedded-standard")?;
+    assert!(standard.contains("sqlx-postgres") && standard.contains("pgvector") && standard.contains("ring"));
+    assert_without(&standard, &[HTTP_CLIENTS, ONNX, &tls, &["libsqlite3-sys", "neo4rs", "redis"]]);
+    let full = packages("cognitive-memory-layer", "embedded-full")?;
+    assert!(full.is_superset(&standard) && full.contains("neo4rs") && full.contains("redis"));
+    assert_without(&full, &[HTTP_CLIENTS, ONNX, &tls, &["libsqlite3-sys"]]);
+    Ok(())
+}
+
+#[test]
 fn server_mode_brings_one_tls_library_and_no_database() -> TestResult {
     let names = packages("cognitive-memory-layer", "http")?;
     assert!(names.contains("reqwest") && names.contains("ring"));

@@ -278,11 +278,12 @@ async fn a_handle_of_its_own_outlives_another_one_that_closes() -> TestResult {
 
 #[tokio::test]
 async fn a_mode_that_is_not_compiled_in_names_its_feature() -> TestResult {
-    let mut absent = vec![(Mode::Standard, "`embedded-standard`"), (Mode::Full, "`embedded-full`")];
-    if cfg!(not(feature = "http")) {
-        absent.push((Mode::Http, "`http`"));
-    }
-    for (mode, feature) in absent {
+    let modes = [
+        (Mode::Standard, "`embedded-standard`", cfg!(feature = "embedded-standard")),
+        (Mode::Full, "`embedded-full`", cfg!(feature = "embedded-full")),
+        (Mode::Http, "`http`", cfg!(feature = "http")),
+    ];
+    for (mode, feature, _) in modes.into_iter().filter(|(_, _, compiled)| !compiled) {
         let mut config = Config::default();
         config.mode = mode;
         for opened in [Memory::connect(&config).await, Memory::builder(config.clone()).await] {
@@ -291,6 +292,22 @@ async fn a_mode_that_is_not_compiled_in_names_its_feature() -> TestResult {
             assert!(error.message().contains(mode.as_str()), "{error}");
             assert!(error.suggestion().is_some_and(|hint| hint.contains(feature)), "{error}");
         }
+    }
+    Ok(())
+}
+
+#[cfg(feature = "embedded-standard")]
+#[tokio::test]
+async fn a_mode_whose_service_is_not_named_says_which() -> TestResult {
+    let mut config = Config::default();
+    config.mode = Mode::Standard;
+    let unset = Memory::connect(&config).await;
+    let foreign = Memory::standard("mysql://ana:hidden@localhost/cml").await;
+    for (opened, rule) in [(unset, "is not set"), (foreign, "must be an address")] {
+        let error = opened.err().ok_or("a memory without a database")?;
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.message().contains("postgres.url (CML_POSTGRES_URL)"), "{error}");
+        assert!(error.message().contains(rule) && !format!("{error:?}").contains("hidden"), "{error:?}");
     }
     Ok(())
 }

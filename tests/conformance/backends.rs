@@ -2,7 +2,10 @@
 
 use std::{future::pending, sync::Arc};
 
-use cml::{Config, MemoryBackend, config::Mode, config::SecretString};
+use cml::{
+    Config, MemoryBackend, MemoryId,
+    config::{Candidates, Mode, SecretString},
+};
 use cml_server::{Keys, Server};
 use futures_util::future::BoxFuture;
 use libtest_mimic::Failed;
@@ -10,16 +13,33 @@ use tempfile::TempDir;
 
 use crate::case::{CaseResult, Needs};
 
-/// Every backend by name, and how to prepare an empty one. A further backend is one more line.
+/// Every backend by name, what it needs of the environment, and how to prepare an empty one. A further
+/// backend is one more line.
 const BACKENDS: &[Kind] = &[
-    Kind { name: "lite-memory", offers: Needs::Another, open: |change| Box::pin(lite_memory(change)) },
-    Kind { name: "lite-file", offers: Needs::Reopening, open: |change| Box::pin(lite_file(change)) },
-    Kind { name: "http-lite", offers: Needs::Reopening, open: |change| Box::pin(http_lite(change)) },
+    Kind::new("lite-memory", Needs::Another, &[], |change| Box::pin(lite_memory(change))),
+    Kind::new("lite-file", Needs::Reopening, &[], |change| Box::pin(lite_file(change))),
+    Kind::new("http-lite", Needs::Reopening, &[], |change| Box::pin(served(lite_file(change)))),
+    Kind::new("standard", Needs::Reopening, STANDARD, |change| Box::pin(standard(change))),
+    Kind::new("standard-database", Needs::Reopening, STANDARD, |change| Box::pin(standard_database(change))),
+    Kind::new("http-standard", Needs::Reopening, STANDARD, |change| Box::pin(served(standard(change)))),
+    Kind::new("full", Needs::Reopening, FULL, |change| Box::pin(full(change))),
+    Kind::new("http-full", Needs::Reopening, FULL, |change| Box::pin(served(full(change)))),
+    Kind::new("http-url", Needs::Nothing, &[URL], |change| Box::pin(http_url(change))),
 ];
+
+/// Names the backends to run on, separated by commas; without it, all whose variables are set.
+const CHOICE: &str = "CML_CONFORMANCE";
 
 /// The variable that names a running server to test, whose key stands in [`KEY`]: an admin key.
 const URL: &str = "CML_TEST_URL";
 const KEY: &str = "CML_TEST_API_KEY";
+
+/// The variables that name the databases; `scripts/services up` prints them.
+const POSTGRES: &str = "CML_TEST_POSTGRES_URL";
+const NEO4J: &str = "CML_TEST_NEO4J_URL";
+const REDIS: &str = "CML_TEST_REDIS_URL";
+const STANDARD: &[&str] = &[POSTGRES];
+const FULL: &[&str] = &[POSTGRES, NEO4J, REDIS];
 
 type Change = fn(&mut Config);
 
@@ -29,7 +49,24 @@ struct Kind {
     name: &'static str,
     /// The most that a case may need of it.
     offers: Needs,
+    /// Variables of the environment without which there is none.
+    variables: &'static [&'static str],
     open: fn(Change) -> BoxFuture<'static, CaseResult<Opened>>,
+}
+
+impl Kind {
+    const fn new(
+        name: &'static str,
+        offers: Needs,
+        variables: &'static [&'static str],
+        open: fn(Change) -> BoxFuture<'static, CaseResult<Opened>>,
+    ) -> Self {
+        Self { name, offers, variables, open }
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        self.variables.iter().copied().find(|name| std::env::var_os(name).is_none())
+    }
 }
 
 /// A backend, with what opens it again and what must live as long as it does.
@@ -50,10 +87,44 @@ async fn lite_file(change: Change) -> CaseResult<Opened> {
     connected(config, change, Some(folder)).await
 }
 
-/// The client on a server of its own, which listens on a free port and keeps its memories in a file.
-async fn http_lite(change: Change) -> CaseResult<Opened> {
+/// PostgreSQL, in a schema of its own.
+async fn standard(change: Change) -> CaseResult<Opened> {
+    connected(standard_config()?, change, None).await
+}
+
+/// PostgreSQL, with candidates from the database even for a handful of memories.
+async fn standard_database(change: Change) -> CaseResult<Opened> {
+    let mut config = standard_config()?;
+    config.engine.candidates = Candidates::Database;
+    config.engine.index_max_turns = 0;
+    connected(config, change, None).await
+}
+
+/// PostgreSQL, Neo4j and Redis.
+async fn full(change: Change) -> CaseResult<Opened> {
+    let mut config = standard_config()?;
+    config.mode = Mode::Full;
+    config.neo4j.url = Some(std::env::var(NEO4J)?);
+    config.neo4j.password =
+        std::env::var("CML_TEST_NEO4J_PASSWORD").map(SecretString::new).unwrap_or_default();
+    config.redis.url = Some(SecretString::new(std::env::var(REDIS)?));
+    config.redis.prefix.clone_from(&config.postgres.schema);
+    connected(config, change, None).await
+}
+
+fn standard_config() -> CaseResult<Config> {
+    let mut config = Config::default();
+    config.mode = Mode::Standard;
+    config.postgres.url = Some(SecretString::new(std::env::var(POSTGRES)?));
+    config.postgres.schema = format!("suite_{}", MemoryId::new().as_uuid().simple());
+    config.postgres.max_connections = 4;
+    Ok(config)
+}
+
+/// The client on a server of its own, which listens on a free port.
+async fn served(opening: impl Future<Output = CaseResult<Opened>>) -> CaseResult<Opened> {
     const SECRET: &str = "the key of the conformance suite";
-    let served = lite_file(change).await?;
+    let served = opening.await?;
     let mut keys = Keys::default();
     keys.add(&SecretString::new(SECRET), "default", true);
     let server = Server::new(Arc::clone(&served.backend), &served.config, keys)?;
@@ -111,22 +182,33 @@ impl Place {
     }
 }
 
-/// Opens every backend of the suite.
+/// Opens the backends of the suite, and says loudly which it could not.
 pub(crate) async fn open_all() -> Result<Vec<Arc<Place>>, Box<dyn std::error::Error>> {
-    let mut kinds = BACKENDS.to_vec();
-    if std::env::var_os(URL).is_some() {
-        kinds.push(Kind {
-            name: "http-url",
-            offers: Needs::Nothing,
-            open: |change| Box::pin(http_url(change)),
-        });
-    }
     let mut places = Vec::new();
-    for kind in kinds {
+    for kind in chosen()? {
         let place = Place::open(kind, |_| {}).await.map_err(|failed| {
             format!("{} cannot be opened: {}", kind.name, failed.message().unwrap_or("no message"))
         })?;
         places.push(Arc::new(place));
     }
     Ok(places)
+}
+
+fn chosen() -> Result<Vec<Kind>, String> {
+    let Ok(names) = std::env::var(CHOICE) else {
+        let (run, left): (Vec<Kind>, Vec<Kind>) = BACKENDS.iter().partition(|kind| kind.missing().is_none());
+        for kind in left {
+            eprintln!("NOT RUN on {}: {} is not set", kind.name, kind.missing().unwrap_or_default());
+        }
+        return Ok(run);
+    };
+    let kind = |name: &str| {
+        let kind = BACKENDS.iter().find(|kind| kind.name == name).copied();
+        let kind = kind.ok_or_else(|| format!("{CHOICE}: there is no backend {name:?}"))?;
+        match kind.missing() {
+            Some(variable) => Err(format!("{CHOICE}: {name} needs {variable}")),
+            None => Ok(kind),
+        }
+    };
+    names.split(',').filter(|name| !name.is_empty()).map(kind).collect()
 }

@@ -21,6 +21,7 @@ mod filters;
 mod forget;
 mod gate;
 mod get_list;
+mod graph;
 mod idempotency;
 mod import;
 mod kinds_and_dates;
@@ -71,6 +72,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("stats_health", stats_health::CASES),
     ("events", events::CASES),
     ("update", update::CASES),
+    ("graph", graph::CASES),
     ("forget", forget::CASES),
     ("erase", erase::CASES),
     ("transfer", transfer::CASES),

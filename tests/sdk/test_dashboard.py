@@ -38,6 +38,24 @@ def test_an_overview_counts(memory, tenant):
     assert everything.total_memories >= view.total_memories
 
 
+def test_what_a_turn_recalled_is_labile(memory, tenant):
+    id = memory.write("I am allergic to shellfish").memory_id
+    memory.write("The tram is yellow")
+    assert memory.get_labile_status(tenant_id=tenant).total_redis_memories == 0
+    memory.turn("Am I allergic to shellfish?", session_id="dinner")
+    status = memory.get_labile_status(tenant_id=tenant)
+    assert (status.total_redis_scopes, status.total_redis_sessions, status.total_redis_memories) == (1, 1, 1)
+    assert status.total_db_labile == 0
+    row = status.tenants[0]
+    assert (row.tenant_id, row.redis_session_count, row.redis_memory_count, row.db_labile_count) == (tenant, 1, 1, 0)
+    assert memory.dashboard_overview(tenant_id=tenant).labile_memories == 1
+    rows = memory.dashboard_memories(tenant_id=tenant).items
+    assert [row.id for row in rows if row.labile] == [id]
+    assert memory.get_labile_status().total_redis_memories >= 1
+    memory.forget(memory_ids=[id], action="delete")
+    assert memory.get_labile_status(tenant_id=tenant).total_redis_memories == 0
+
+
 def test_memories_page_by_page_in_any_order(memory, tenant):
     for n in range(7):
         memory.write(f"Parcel {n} weighs {10 - n} kilos", timestamp=datetime(2026, 1, 1 + n, tzinfo=timezone.utc))

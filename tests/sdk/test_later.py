@@ -10,12 +10,7 @@ LATER = {
     "reconsolidate": ((), {"user_id": "ana"}),
     "admin_consolidate": (("ana",), {}),
     "admin_forget": (("ana",), {"dry_run": True}),
-    "get_graph_stats": ((), {}),
-    "graph_overview": ((), {}),
-    "explore_graph": ((), {"entity": "Ana"}),
-    "search_graph": (("Ana",), {"limit": 5}),
     "get_jobs": ((), {"job_type": "consolidate"}),
-    "get_labile_status": ((), {}),
 }
 
 

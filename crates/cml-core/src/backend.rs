@@ -1,6 +1,6 @@
 //! The contract that every backend fulfils.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -11,9 +11,10 @@ use crate::{
     ops::{
         CreateSession, EraseRequest, EraseResponse, EventPage, ExploreGraph, ExportLine, ExportOptions,
         FactList, ForgetRequest, ForgetResponse, GetRequest, GraphNode, GraphRepair, GraphStats, GraphSync,
-        Health, ImportReport, ListEvents, ListFacts, ListJobs, ListPage, ListRequest, MessagePage,
-        ReadRequest, ReadResponse, ReembedProgress, SearchEntities, SessionContext, Stats, Subgraph,
-        TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
+        Health, ImportReport, LabileStatus, ListEvents, ListFacts, ListJobs, ListPage, ListRequest,
+        MessagePage, ReadRequest, ReadResponse, ReembedProgress, SearchEntities, SessionContext, Stats,
+        Subgraph, TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest,
+        WriteResponse,
     },
     provider::Embedder,
     scope::Scope,
@@ -254,6 +255,12 @@ pub trait Maintenance: Send + Sync {
         unsupported("reconsolidate")
     }
 
+    /// Memories of the scope that were recalled lately and are open to revision, by conversation.
+    async fn labile(&self, scope: &Scope) -> Result<LabileStatus> {
+        let _ = scope;
+        unsupported("labile status")
+    }
+
     /// Makes every vector of the store again with `embedder`, which then serves the backend. Reads
     /// and writes go on with the former model until the last vector is there. Returns the number of
     /// records. A run that was cut off is taken up where it stopped.
@@ -268,6 +275,14 @@ pub trait Maintenance: Send + Sync {
 pub trait Admin: Send + Sync {
     /// Every tenant with its counts, by id.
     async fn tenants(&self) -> Result<Vec<TenantSummary>>;
+
+    /// Adds one to the counter `key`, which the processes of one store share and which begins anew after
+    /// each `window`; gives its value and what is left of the window. `None` where nothing is shared at
+    /// the moment: then callers count for themselves.
+    async fn count_request(&self, key: &str, window: Duration) -> Result<Option<(u64, Duration)>> {
+        let _ = (key, window);
+        Ok(None)
+    }
 }
 
 /// The knowledge graph: entities, what mentions them, what relates them.

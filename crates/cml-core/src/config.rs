@@ -5,12 +5,16 @@
 //! what it allows.
 
 mod options;
+mod secret;
+mod services;
 mod sources;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
     options::{ConfigOption, OPTIONS, OptionValue},
+    secret::{SecretString, without_secrets},
+    services::{Neo4jConfig, PostgresConfig, RedisConfig},
     sources::Sources,
 };
 use crate::{Error, ErrorKind, Result, string_enum};
@@ -53,34 +57,15 @@ string_enum! {
     }
 }
 
-/// A secret that neither `Debug` nor `Display` shows, but for its last four characters.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretString(String);
-
-impl SecretString {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The secret itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretString {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.char_indices().rev().nth(3).filter(|(start, _)| *start >= 4);
-        write!(f, "***{}", shown.map_or("", |(start, _)| &self.0[start..]))
-    }
-}
-
-impl fmt::Display for SecretString {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+string_enum! {
+    /// Where the candidates of a read come from.
+    pub enum Candidates("engine.candidates") {
+        /// From memory; for a tenant with more turns than `engine.index_max_turns` from the database.
+        Auto = "auto",
+        /// From the index in memory.
+        Memory = "memory",
+        /// From the database, where it can propose them.
+        Database = "database",
     }
 }
 
@@ -104,6 +89,12 @@ pub struct Config {
     pub db_path: Option<PathBuf>,
     /// How long a write waits for another process's write before it is `Unavailable`.
     pub busy_timeout: Duration,
+    /// The database of modes `standard` and `full`.
+    pub postgres: PostgresConfig,
+    /// The graph database of mode `full`.
+    pub neo4j: Neo4jConfig,
+    /// The cache of mode `full`.
+    pub redis: RedisConfig,
     /// What makes vectors.
     pub embedding: EmbeddingConfig,
     /// How the engine treats text.
@@ -182,6 +173,11 @@ pub struct EngineConfig {
     pub min_relevance: Option<f64>,
     /// Memory for search indexes, in MiB; the least recently used tenants are dropped beyond it.
     pub index_memory_mb: usize,
+    /// Where the candidates of a read come from.
+    pub candidates: Candidates,
+    /// Turns of a tenant up to which `Candidates::Auto` takes its candidates from memory, where the store
+    /// can propose them as well.
+    pub index_max_turns: usize,
 }
 
 impl Default for Config {
@@ -203,6 +199,9 @@ impl Default for Config {
             },
             db_path: None,
             busy_timeout: Duration::from_secs(10),
+            postgres: PostgresConfig::default(),
+            neo4j: Neo4jConfig::default(),
+            redis: RedisConfig::default(),
             embedding: EmbeddingConfig {
                 provider: EmbeddingProvider::Builtin,
                 model: None,
@@ -214,6 +213,8 @@ impl Default for Config {
                 chunk_tokens: 400,
                 min_relevance: None,
                 index_memory_mb: 1024,
+                candidates: Candidates::Auto,
+                index_max_turns: 200_000,
             },
             server: ServerConfig {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
@@ -285,6 +286,14 @@ mod tests {
             ("CML_REDACTION", "maybe"),
             ("CML_CHUNK_TOKENS", "31"),
             ("CML_MIN_RELEVANCE", "1.5"),
+            ("CML_POSTGRES_URL", "mysql://localhost/cml"),
+            ("CML_POSTGRES_SCHEMA", "My Schema"),
+            ("CML_POSTGRES_MAX_CONNECTIONS", "0"),
+            ("CML_POSTGRES_STATEMENT_TIMEOUT", "-1"),
+            ("CML_NEO4J_URL", "http://localhost:7474"),
+            ("CML_REDIS_URL", "localhost:6379"),
+            ("CML_REDIS_PREFIX", "a*"),
+            ("CML_CANDIDATES", "disk"),
         ] {
             let error = Config::from_parts(None, &variables(&[(name, value)])).expect_err(name);
             assert_eq!(error.kind(), ErrorKind::Config);
@@ -326,8 +335,15 @@ mod tests {
 
     #[test]
     fn an_option_shows_what_was_set_and_no_secret() -> Result<()> {
-        let set =
-            [("CML_API_KEY", "sk-1"), ("CML_TIMEOUT", "2.5"), ("CML_MODE", "http"), ("CML_DB_PATH", "/a.db")];
+        let set = [
+            ("CML_API_KEY", "sk-1"),
+            ("CML_TIMEOUT", "2.5"),
+            ("CML_MODE", "http"),
+            ("CML_DB_PATH", "/a.db"),
+            ("CML_POSTGRES_URL", "postgres://ana:hidden@db:5432/cml"),
+            ("CML_NEO4J_PASSWORD", "hidden"),
+            ("CML_REDIS_URL", "redis://:hidden@cache"),
+        ];
         let config = Config::from_parts(None, &variables(&set))?;
         let shown =
             |key: &str| OPTIONS.iter().find(|option| option.key == key).map(|option| option.value(&config));
@@ -339,15 +355,14 @@ mod tests {
             Some(OptionValue::Choice("http", vec!["http", "lite", "standard", "full"]))
         );
         assert_eq!(shown("db_path"), Some(OptionValue::Path(Some("/a.db".to_owned()))));
+        let url = |text: &str| Some(OptionValue::Url(Some(text.to_owned())));
+        assert_eq!(shown("postgres.url"), url("postgres://***@db:5432"));
+        assert_eq!(shown("redis.url"), url("redis://***@cache"));
+        assert_eq!(shown("neo4j.password"), Some(OptionValue::Secret(true)));
+        assert!(!format!("{config:?}").contains("hidden"));
         let changed =
             OPTIONS.iter().filter(|option| option.value(&config) != option.value(&Config::default()));
         assert_eq!(changed.count(), set.len());
         Ok(())
-    }
-
-    #[test]
-    fn a_secret_shows_its_last_four_characters_only() {
-        assert_eq!(format!("{:?}", SecretString::new("sk-live-abcdef1234")), "***1234");
-        assert_eq!(format!("{:?}", SecretString::new("abcd")), "***");
     }
 }

@@ -6,19 +6,21 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use cml_core::{
-    Admin, BoxStream, Capabilities, Capability, Error, ErrorKind, FactId, Facts, Maintenance, MemoryBackend,
-    Progress, Result, Scope, Sessions, Transfer,
+    Admin, BoxStream, Capabilities, Capability, Error, ErrorKind, FactId, Facts, Graph, Maintenance,
+    MemoryBackend, Progress, Result, Scope, Sessions, Transfer,
     memory::{Fact, MemoryDetail, MemoryItem, Session},
     ops::{
-        Component, ComponentStatus, CreateSession, EraseRequest, EraseResponse, EventPage, ExportLine,
-        ExportOptions, FactList, ForgetRequest, ForgetResponse, GetRequest, Health, ImportReport, ListEvents,
-        ListFacts, ListPage, ListRequest, MessagePage, ReadRequest, ReadResponse, SessionContext, Stats,
-        TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
+        Component, ComponentStatus, CreateSession, EraseRequest, EraseResponse, EventPage, ExploreGraph,
+        ExportLine, ExportOptions, FactList, ForgetRequest, ForgetResponse, GetRequest, GraphNode,
+        GraphRepair, GraphStats, GraphSync, Health, ImportReport, LabileStatus, ListEvents, ListFacts,
+        ListPage, ListRequest, MessagePage, ReadRequest, ReadResponse, SearchEntities, SessionContext, Stats,
+        Subgraph, TenantSummary, TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest,
+        WriteResponse,
     },
     provider::Embedder,
 };
@@ -51,16 +53,35 @@ impl EmbeddedBackend {
         }
     }
 
-    async fn component(&self, name: &str, check: impl Future<Output = Result<Details>>) -> Component {
+    /// How a part does; `failed` when its check fails.
+    async fn component(
+        &self,
+        name: &str,
+        failed: ComponentStatus,
+        check: impl Future<Output = Result<Details>>,
+    ) -> Component {
         let started = Instant::now();
         let outcome = check.await;
         let latency_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
         let (status, details, error) = match outcome {
             Ok(details) => (ComponentStatus::Ok, details, None),
-            Err(error) => (ComponentStatus::Error, Details::new(), Some(error.message().to_owned())),
+            Err(error) => (failed, Details::new(), Some(error.message().to_owned())),
         };
         let details = details.into_iter().collect();
         Component { name: name.to_owned(), status, latency_ms, details, error }
+    }
+}
+
+/// Memories are written and read without the graph, so that what is wrong with it only degrades.
+async fn graph_component(engine: &Engine) -> Component {
+    let started = Instant::now();
+    let health = engine.graph_health().await;
+    Component {
+        name: "Graph".to_owned(),
+        status: if health.error.is_none() { ComponentStatus::Ok } else { ComponentStatus::Degraded },
+        latency_ms: Some(started.elapsed().as_secs_f64() * 1000.0),
+        details: health.details.into_iter().collect(),
+        error: health.error,
     }
 }
 
@@ -128,14 +149,21 @@ impl MemoryBackend for EmbeddedBackend {
 
     async fn health(&self) -> Result<Health> {
         let engine = self.open()?;
-        let components = vec![
-            self.component("Store", engine.store().ping()).await,
-            self.component("Embedding", engine.probe_embedder()).await,
-            self.component("Index", async { Ok(engine.index_details()) }).await,
+        let needed = ComponentStatus::Error;
+        let mut components = vec![
+            self.component("Store", needed, engine.store().ping()).await,
+            self.component("Embedding", needed, engine.probe_embedder()).await,
+            self.component("Index", needed, async { Ok(engine.index_details()) }).await,
+            graph_component(engine).await,
         ];
-        let well = components.iter().all(|component| component.status == ComponentStatus::Ok);
+        if engine.cache().is_shared() {
+            let cache = async {
+                Ok(Details::from_iter(engine.cache().ping().await?.into_iter().chain(engine.cache_uses())))
+            };
+            components.push(self.component("Cache", ComponentStatus::Degraded, cache).await);
+        }
         Ok(Health {
-            status: if well { "healthy" } else { "unhealthy" }.to_owned(),
+            status: Health::status_of(&components).to_owned(),
             timestamp: engine.now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             backend: "embedded".to_owned(),
@@ -167,6 +195,7 @@ impl MemoryBackend for EmbeddedBackend {
                 C::Events,
                 C::Tenants,
                 C::Reembed,
+                C::Graph,
                 C::Transfer,
             ],
         )
@@ -192,6 +221,10 @@ impl MemoryBackend for EmbeddedBackend {
     }
 
     fn admin(&self) -> Result<&dyn Admin> {
+        Ok(self)
+    }
+
+    fn graph(&self) -> Result<&dyn Graph> {
         Ok(self)
     }
 
@@ -244,6 +277,10 @@ impl Maintenance for EmbeddedBackend {
         verb!(self, scope, "events", self.open()?.events(scope, request).await)
     }
 
+    async fn labile(&self, scope: &Scope) -> Result<LabileStatus> {
+        verb!(self, scope, "labile", self.open()?.labile(scope).await)
+    }
+
     async fn reembed(&self, embedder: Arc<dyn Embedder>, progress: Progress) -> Result<u64> {
         let engine = self.open()?;
         engine.reembed(embedder, progress).await.map_err(|error| error.with_operation("reembed"))
@@ -254,6 +291,46 @@ impl Maintenance for EmbeddedBackend {
 impl Admin for EmbeddedBackend {
     async fn tenants(&self) -> Result<Vec<TenantSummary>> {
         self.open()?.tenants().await.map_err(|error| error.with_operation("tenants"))
+    }
+
+    async fn count_request(&self, key: &str, window: Duration) -> Result<Option<(u64, Duration)>> {
+        self.open()?.count_request(key, window).await
+    }
+}
+
+#[async_trait]
+impl Graph for EmbeddedBackend {
+    async fn stats(&self, scope: Option<&Scope>) -> Result<GraphStats> {
+        self.open()?.graph_stats(scope).await.map_err(|error| error.with_operation("graph_stats"))
+    }
+
+    async fn overview(&self, scope: &Scope, limit: usize) -> Result<Subgraph> {
+        verb!(self, scope, "graph_overview", self.open()?.graph_overview(scope, limit).await)
+    }
+
+    async fn explore(&self, scope: &Scope, request: ExploreGraph) -> Result<Subgraph> {
+        verb!(self, scope, "explore_graph", self.open()?.explore_graph(scope, &request).await)
+    }
+
+    async fn search(&self, scope: Option<&Scope>, request: SearchEntities) -> Result<Vec<GraphNode>> {
+        let found = self.open()?.search_entities(scope, &request).await;
+        found.map_err(|error| error.with_operation("search_entities"))
+    }
+
+    async fn sync(&self, scope: Option<&Scope>) -> Result<GraphSync> {
+        self.open()?.graph_sync(scope).await.map_err(|error| error.with_operation("graph_sync"))
+    }
+
+    async fn replay(&self, scope: &Scope) -> Result<u64> {
+        verb!(self, scope, "replay_graph", self.open()?.replay_graph(scope).await)
+    }
+
+    async fn rebuild(&self, scope: &Scope) -> Result<()> {
+        verb!(self, scope, "rebuild_graph", self.open()?.rebuild_graph(scope).await)
+    }
+
+    async fn repair(&self, scope: &Scope) -> Result<GraphRepair> {
+        verb!(self, scope, "repair_graph", self.open()?.repair_graph(scope).await)
     }
 }
 

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use cml_core::{
     Config, Error, Progress, Result,
-    config::{EmbeddingConfig, EmbeddingProvider},
-    provider::{Embedder, TokenCounter},
+    config::{EmbeddingConfig, EmbeddingProvider, Mode},
+    provider::{Embedder, EmbeddingModel, TokenCounter},
 };
+
+#[cfg(feature = "standard")]
+use cml_core::config::SecretString;
 
 use crate::{
     EmbeddedBackend,
     clock::{Clock, SystemClock},
     embed::{StaticEmbedder, WordPieceCounter},
     engine::{self, Engine, Parts},
-    store::Store,
+    store::{Cache, GraphDatabase, LocalCache, Store},
 };
 
 /// Builds an [`EmbeddedBackend`] from a configuration and parts of the caller's own.
@@ -81,7 +84,8 @@ impl EmbeddedBuilder {
             Some(embedder) => Arc::clone(embedder),
             None => self.configured_embedder().await?,
         };
-        let (store, mode) = open_store(&self.config, embedder.as_ref()).await?;
+        let Stores { store, graph, cache, mode } =
+            open_stores(&self.config, embedder.model(), &self.clock).await?;
         if let Some(progress) = &self.reembed {
             engine::make_generation(store.as_ref(), &embedder, progress).await?;
         }
@@ -89,7 +93,8 @@ impl EmbeddedBuilder {
             Some(counter) => counter,
             None => Arc::new(WordPieceCounter::new()?),
         };
-        let parts = Parts { store, embedder, counter, clock: self.clock, config: self.config.engine };
+        let config = self.config.engine;
+        let parts = Parts { store, cache, embedder, counter, clock: self.clock, config, graph };
         Ok(EmbeddedBackend::new(Engine::new(parts).await?, mode))
     }
 
@@ -125,23 +130,84 @@ async fn onnx(_config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>> {
     Err(Error::unsupported("the embedding provider fastembed", "enable the cargo feature `fastembed`"))
 }
 
-#[cfg(feature = "lite")]
-async fn open_store(config: &Config, embedder: &dyn Embedder) -> Result<(Arc<dyn Store>, &'static str)> {
-    use cml_core::config::Mode;
+/// What an engine keeps memories in.
+struct Stores {
+    store: Arc<dyn Store>,
+    graph: Option<Arc<dyn GraphDatabase>>,
+    cache: Arc<dyn Cache>,
+    mode: &'static str,
+}
 
-    use crate::store::sqlite::{SqliteOptions, SqliteStore};
-    if config.mode != Mode::Lite {
-        return Err(config.mode.not_compiled());
+async fn open_stores(config: &Config, model: &EmbeddingModel, clock: &Arc<dyn Clock>) -> Result<Stores> {
+    let store = match config.mode {
+        #[cfg(feature = "lite")]
+        Mode::Lite => sqlite(config, model).await?,
+        #[cfg(feature = "standard")]
+        Mode::Standard | Mode::Full => postgres(config, model).await?,
+        mode => return not_compiled(mode, model),
+    };
+    #[cfg(feature = "full")]
+    if config.mode == Mode::Full {
+        let cache = Arc::new(redis(config)?);
+        return Ok(Stores { store, graph: Some(Arc::new(neo4j(config)?)), cache, mode: "full" });
     }
+    let mode = if config.mode == Mode::Lite { "lite" } else { "standard" };
+    Ok(Stores { store, graph: None, cache: Arc::new(LocalCache::new(Arc::clone(clock))), mode })
+}
+
+#[cfg(feature = "lite")]
+async fn sqlite(config: &Config, model: &EmbeddingModel) -> Result<Arc<dyn Store>> {
+    use crate::store::sqlite::{SqliteOptions, SqliteStore};
     let options = SqliteOptions {
         path: config.db_path.clone(),
         busy_timeout: config.busy_timeout,
-        model: embedder.model().clone(),
+        model: model.clone(),
     };
-    Ok((Arc::new(SqliteStore::open(options).await?), "lite"))
+    Ok(Arc::new(SqliteStore::open(options).await?))
 }
 
-#[cfg(not(feature = "lite"))]
-async fn open_store(config: &Config, _embedder: &dyn Embedder) -> Result<(Arc<dyn Store>, &'static str)> {
-    Err(config.mode.not_compiled())
+#[cfg(feature = "standard")]
+async fn postgres(config: &Config, model: &EmbeddingModel) -> Result<Arc<dyn Store>> {
+    use crate::store::postgres::{PostgresOptions, PostgresStore};
+    if config.mode == Mode::Full && cfg!(not(feature = "full")) {
+        return Err(config.mode.not_compiled());
+    }
+    config.check_services()?;
+    let settings = &config.postgres;
+    let mut options = PostgresOptions::new(SecretString::new(settings.address()?), model.clone());
+    options.schema.clone_from(&settings.schema);
+    options.max_connections = settings.max_connections;
+    options.connect_timeout = settings.connect_timeout;
+    options.acquire_timeout = settings.acquire_timeout;
+    options.statement_timeout = settings.statement_timeout;
+    options.row_level_security = settings.row_level_security;
+    options.projects = config.mode == Mode::Full;
+    Ok(Arc::new(PostgresStore::open(options).await?))
+}
+
+#[cfg(feature = "full")]
+fn neo4j(config: &Config) -> Result<crate::store::neo4j::Neo4jGraph> {
+    use crate::store::neo4j::{Neo4jGraph, Neo4jOptions};
+    let settings = &config.neo4j;
+    let options = Neo4jOptions::new(settings.address()?, &*settings.user, settings.password.clone())
+        .with_database(&*settings.database)
+        .with_max_connections(settings.max_connections)
+        .with_timeout(settings.timeout)
+        .with_prefix(&*settings.prefix);
+    Neo4jGraph::new(options)
+}
+
+#[cfg(feature = "full")]
+fn redis(config: &Config) -> Result<crate::store::redis::RedisCache> {
+    use crate::store::redis::{RedisCache, RedisOptions};
+    let settings = &config.redis;
+    RedisCache::open(&RedisOptions {
+        url: SecretString::new(settings.address()?),
+        prefix: settings.prefix.clone(),
+        timeout: settings.timeout,
+    })
+}
+
+fn not_compiled(mode: Mode, _model: &EmbeddingModel) -> Result<Stores> {
+    Err(mode.not_compiled())
 }

@@ -6,6 +6,7 @@
 mod backend;
 mod builder;
 pub mod clock;
+mod digest;
 pub mod embed;
 pub mod engine;
 pub mod extract;

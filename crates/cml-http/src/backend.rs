@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use cml_core::{
-    Admin, BoxStream, Capabilities, Capability, Error, ErrorKind, Facts, Maintenance, MemoryBackend, Result,
-    Scope, Sessions, Transfer,
+    Admin, BoxStream, Capabilities, Capability, Error, ErrorKind, Facts, Graph, Maintenance, MemoryBackend,
+    Result, Scope, Sessions, Transfer,
     config::HttpConfig,
     memory::{MemoryDetail, MemoryItem},
     ops::{
@@ -340,6 +340,10 @@ impl MemoryBackend for HttpBackend {
     }
 
     fn admin(&self) -> Result<&dyn Admin> {
+        Ok(self)
+    }
+
+    fn graph(&self) -> Result<&dyn Graph> {
         Ok(self)
     }
 

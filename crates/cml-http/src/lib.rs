@@ -21,6 +21,7 @@ mod batch;
 mod call;
 mod client;
 mod error;
+mod graph;
 mod original;
 mod parts;
 mod retry;

@@ -21,7 +21,7 @@ use crate::{
 /// What kind of backend this is, whatever stands behind the server.
 pub(crate) const BACKEND: &str = "http";
 /// What no server can do for a client.
-const NOT_OVER_HTTP: [Capability; 3] = [Capability::Reembed, Capability::FactEditing, Capability::Graph];
+const NOT_OVER_HTTP: [Capability; 2] = [Capability::Reembed, Capability::FactEditing];
 
 /// What `GET /health` told.
 #[derive(Debug, Clone)]

@@ -48,7 +48,7 @@ pub(crate) async fn gate(
     if access.open {
         return next.run(request).await;
     }
-    if let Err(failure) = admit(&app, access, &mut request) {
+    if let Err(failure) = admit(&app, access, &mut request).await {
         if !request.headers().contains_key(EXPECT) {
             drain(&mut request.into_body().into_data_stream(), REFUSED_BYTES).await;
         }
@@ -71,13 +71,14 @@ pub(crate) async fn gate(
     answer.unwrap_or_else(|_elapsed| late(limit).into_response())
 }
 
-fn admit(app: &App, access: Access, request: &mut Request) -> Result<(), Failure> {
+async fn admit(app: &App, access: Access, request: &mut Request) -> Result<(), Failure> {
     let headers = request.headers();
     let given = auth::given(headers);
     let secret = given.and_then(|key| str::from_utf8(key).ok()).unwrap_or_default();
-    let Some((number, key)) = app.keys().find(secret).filter(|_| !secret.is_empty()) else {
-        if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
-            app.limits().check(&Who::Address(address.ip()))?;
+    let Some(key) = app.keys().find(secret).filter(|_| !secret.is_empty()) else {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
+        if let Some(ConnectInfo(address)) = from {
+            app.limits().check(app.backend(), &Who::Address(address.ip())).await?;
         }
         return Err(if given.is_none() { auth::no_key() } else { auth::wrong_key() }.into());
     };
@@ -86,7 +87,7 @@ fn admit(app: &App, access: Access, request: &mut Request) -> Result<(), Failure
     if let Some(context) = Context::current() {
         context.set_caller(caller.tenant(), &masked);
     }
-    app.limits().check(&Who::Key(number, masked))?;
+    app.limits().check(app.backend(), &Who::Key(key.id(), masked)).await?;
     if access.admin && !caller.admin() {
         return Err(auth::denied().into());
     }

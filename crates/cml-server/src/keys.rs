@@ -121,19 +121,26 @@ impl Keys {
         format!("{HASH_PREFIX}{hex}")
     }
 
-    /// The key with this secret, and its number. Compares with every key, in constant time.
-    pub(crate) fn find(&self, secret: &str) -> Option<(usize, &Key)> {
+    /// The key with this secret. Compares with every key, in constant time.
+    pub(crate) fn find(&self, secret: &str) -> Option<&Key> {
         let hash = digest(secret);
         let mut found = u32::MAX;
         for (number, key) in (0u32..).zip(&self.0) {
             found.conditional_assign(&number, key.hash.ct_eq(&hash));
         }
         let found = usize::try_from(found).ok()?;
-        self.0.get(found).map(|key| (found, key))
+        self.0.get(found)
     }
 }
 
 impl Key {
+    /// The begin of its hash, which names it in every process that accepts it.
+    pub(crate) fn id(&self) -> u64 {
+        let mut begin = [0; 8];
+        begin.copy_from_slice(&self.hash[..8]);
+        u64::from_be_bytes(begin)
+    }
+
     pub(crate) fn tenant(&self) -> &str {
         &self.tenant
     }
@@ -206,9 +213,9 @@ mod tests {
             Keys::hash("first")
         ))?;
         keys.add(&SecretString::new("second"), "default", true);
-        let found = |secret: &str| keys.find(secret).map(|(number, key)| (number, key.tenant(), key.admin()));
-        assert_eq!(found("first"), Some((0, "acme", false)));
-        assert_eq!(found("second"), Some((1, "default", true)));
+        let found = |secret: &str| keys.find(secret).map(|key| (key.tenant(), key.admin()));
+        assert_eq!(found("first"), Some(("acme", false)));
+        assert_eq!(found("second"), Some(("default", true)));
         assert_eq!(found(""), None);
         assert!(Keys::default().find("first").is_none());
         Ok(())
@@ -234,7 +241,7 @@ mod tests {
     fn generated_secrets_differ_and_are_not_shown() {
         let ((keys, first), (_, second)) = (Keys::generate(), Keys::generate());
         assert_ne!(first, second);
-        assert!(keys.find(first.expose()).is_some_and(|(_, key)| key.admin()));
+        assert!(keys.find(first.expose()).is_some_and(Key::admin));
         assert!(!format!("{keys:?}").contains(first.expose()));
     }
 }

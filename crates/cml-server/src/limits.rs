@@ -7,20 +7,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cml_core::{Error, ErrorKind, Result};
+use cml_core::{Error, ErrorKind, MemoryBackend, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How long the requests of a limit are counted together.
+const WINDOW: Duration = Duration::from_secs(60);
 /// Buckets that are kept before the empty ones are dropped.
 const SWEEP_AT: usize = 10_000;
 
 /// Who is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
-    /// A key, by its number; the text masks it.
-    Key(usize, String),
+    /// A key, by the begin of its hash; the text masks it.
+    Key(u64, String),
     /// An address that came without a valid key.
     Address(IpAddr),
+}
+
+impl Who {
+    /// The same name in every process of the store.
+    fn name(&self) -> String {
+        match self {
+            Self::Key(hash, _) => format!("key:{hash:016x}"),
+            Self::Address(address) => format!("ip:{address}"),
+        }
+    }
 }
 
 /// One leaky bucket per key or address: it holds a minute's requests and empties evenly.
@@ -62,30 +74,47 @@ impl RateLimits {
         self.rpm
     }
 
-    /// Counts a request.
+    /// Counts a request. What the processes of the store count together decides; where they share
+    /// nothing, this process counts for itself.
     ///
     /// # Errors
     /// `RateLimited` with the time until the next one fits.
-    pub(crate) fn check(&self, who: &Who) -> Result<()> {
-        self.check_at(who, Instant::now())
-    }
-
-    fn check_at(&self, who: &Who, now: Instant) -> Result<()> {
+    pub(crate) async fn check(&self, backend: &dyn MemoryBackend, who: &Who) -> Result<()> {
         if self.rpm == 0 {
             return Ok(());
         }
+        match shared(backend, who).await {
+            Some((count, left)) => self.follow(who, count, left),
+            None => self.check_at(who, Instant::now()),
+        }
+    }
+
+    /// Decides by the `count` of a minute of which `left` is left. The bucket follows it, for the
+    /// dashboard and for the time when nothing is shared any more.
+    fn follow(&self, who: &Who, count: u64, left: Duration) -> Result<()> {
+        let level = (count as f64).min(self.rpm.into());
+        self.fill(who, Instant::now(), |_level| Ok(level))?;
+        if count > self.rpm.into() { Err(exceeded(left)) } else { Ok(()) }
+    }
+
+    fn check_at(&self, who: &Who, now: Instant) -> Result<()> {
+        self.fill(who, now, |level| {
+            let excess = level + 1.0 - f64::from(self.rpm);
+            if excess > 0.0 {
+                return Err(exceeded(Duration::from_secs_f64(excess / self.per_second())));
+            }
+            Ok(level + 1.0)
+        })
+    }
+
+    /// Gives the bucket the level that `next` makes of the one at the moment.
+    fn fill(&self, who: &Who, now: Instant, next: impl FnOnce(f64) -> Result<f64>) -> Result<()> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= SWEEP_AT {
             buckets.retain(|_, bucket| self.level(*bucket, now) > 0.0);
         }
         let level = buckets.get(who).map_or(0.0, |bucket| self.level(*bucket, now));
-        let excess = level + 1.0 - f64::from(self.rpm);
-        if excess > 0.0 {
-            let wait = Duration::from_secs_f64(excess / self.per_second());
-            return Err(Error::new(ErrorKind::RateLimited, "Rate limit exceeded. Try again later.")
-                .with_retry_after(wait));
-        }
-        let bucket = Bucket { level: level + 1.0, at: now };
+        let bucket = Bucket { level: next(level)?, at: now };
         match buckets.get_mut(who) {
             Some(known) => *known = bucket,
             None => drop(buckets.insert(who.clone(), bucket)),
@@ -131,6 +160,19 @@ impl RateLimits {
     }
 }
 
+/// What the processes of the store counted together, if they share a counter at the moment.
+async fn shared(backend: &dyn MemoryBackend, who: &Who) -> Option<(u64, Duration)> {
+    let admin = backend.admin().ok()?;
+    admin.count_request(&who.name(), WINDOW).await.unwrap_or_else(|error| {
+        tracing::debug!(error = error.message(), "no shared count; this process counts for itself");
+        None
+    })
+}
+
+fn exceeded(wait: Duration) -> Error {
+    Error::new(ErrorKind::RateLimited, "Rate limit exceeded. Try again later.").with_retry_after(wait)
+}
+
 /// The network part of an address.
 fn mask(address: &IpAddr) -> String {
     match address {
@@ -164,10 +206,20 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_counts_nothing() -> Result<()> {
-        let limits = RateLimits::new(0);
-        limits.check(&Who::Address(IpAddr::from([127, 0, 0, 1])))?;
-        assert_eq!(limits.entries(), []);
+    fn a_shared_count_decides_and_the_bucket_follows_it() -> Result<()> {
+        let limits = RateLimits::new(60);
+        let who = Who::Key(7, String::new());
+        limits.follow(&who, 60, Duration::from_secs(9))?;
+        let error = limits.follow(&who, 61, Duration::from_secs(9)).expect_err("one too many");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
+        assert_eq!(limits.entries().first().map(|entry| entry.current_count), Some(60));
+        assert!(limits.check_at(&who, Instant::now()).is_err(), "what was shared counts on");
+        assert_eq!(who.name(), "key:0000000000000007");
         Ok(())
+    }
+
+    #[test]
+    fn a_limit_of_zero_has_no_entries() {
+        assert_eq!(RateLimits::new(0).entries(), []);
     }
 }

@@ -1,5 +1,7 @@
 //! [`Memory`](crate::Memory) for programs without an async runtime.
 
+mod graph;
+
 use std::{future::Future, path::Path, sync::Arc};
 
 use cml_core::{
@@ -18,6 +20,7 @@ use futures_util::{
 };
 use tokio::runtime::{Builder, Handle};
 
+pub use self::graph::MemoryGraph;
 use crate::{MemoryBuilder, transfer::ExportReport};
 
 /// A memory whose calls block the calling thread.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cml_core::{
     Config, Progress, Result,
-    config::{Mode, SecretString},
+    config::{Candidates, Mode, SecretString},
     provider::{Embedder, TokenCounter},
 };
 
@@ -54,6 +54,49 @@ impl Memory {
         MemoryBuilder::new(config)
     }
 
+    /// A memory in this process that keeps everything in PostgreSQL with pgvector at `postgres_url`, such
+    /// as `postgres://user:password@localhost:5432/cml`; needs the feature `embedded-standard`. Several
+    /// processes may share the database.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cml::Result<()> {
+    /// let memory = cml::Memory::standard("postgres://cml:secret@localhost/cml").tenant("acme").await?;
+    /// memory.remember("prefers dark mode").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn standard(postgres_url: impl Into<String>) -> MemoryBuilder {
+        let mut config = Config::default();
+        config.mode = Mode::Standard;
+        MemoryBuilder::new(config).postgres_url(postgres_url)
+    }
+
+    /// As [`standard`](Self::standard), with the knowledge graph in Neo4j (address, user and password) and
+    /// caches in Redis; needs the feature `embedded-full`. Either may be away: what it adds comes later.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cml::Result<()> {
+    /// let memory = cml::Memory::full(
+    ///     "postgres://cml:secret@localhost/cml",
+    ///     ("bolt://localhost:7687", "neo4j", "secret"),
+    ///     "redis://localhost:6379",
+    /// )
+    /// .await?;
+    /// memory.remember("prefers dark mode").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn full(
+        postgres_url: impl Into<String>,
+        neo4j: (impl Into<String>, impl Into<String>, impl Into<String>),
+        redis_url: impl Into<String>,
+    ) -> MemoryBuilder {
+        let mut config = Config::default();
+        config.mode = Mode::Full;
+        let (url, user, password) = neo4j;
+        MemoryBuilder::new(config).postgres_url(postgres_url).neo4j(url, user, password).redis_url(redis_url)
+    }
+
     /// A memory on the server at `base_url`, such as `http://localhost:8000`; needs the feature `http`.
     ///
     /// A server that is away when the memory is opened is no error; the first call asks again.
@@ -85,6 +128,67 @@ impl MemoryBuilder {
     /// Keeps memories in this file instead of in memory.
     pub fn db_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.config.db_path = Some(path.into());
+        self
+    }
+
+    /// Sets the address of PostgreSQL.
+    pub fn postgres_url(mut self, url: impl Into<String>) -> Self {
+        self.config.postgres.url = Some(SecretString::new(url));
+        self
+    }
+
+    /// Keeps the tables in this schema of the database, `cml` by default.
+    pub fn postgres_schema(mut self, name: impl Into<String>) -> Self {
+        self.config.postgres.schema = name.into();
+        self
+    }
+
+    /// Opens at most so many connections to PostgreSQL, 10 by default.
+    pub fn postgres_max_connections(mut self, most: u32) -> Self {
+        self.config.postgres.max_connections = most;
+        self
+    }
+
+    /// Lets PostgreSQL itself keep tenants apart, by policies on each table; off by default.
+    pub fn row_level_security(mut self, on: bool) -> Self {
+        self.config.postgres.row_level_security = on;
+        self
+    }
+
+    /// Sets the address of Neo4j, its user and the user's password.
+    pub fn neo4j(
+        mut self,
+        url: impl Into<String>,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        self.config.neo4j.url = Some(url.into());
+        self.config.neo4j.user = user.into();
+        self.config.neo4j.password = SecretString::new(password);
+        self
+    }
+
+    /// Uses this database of Neo4j, `neo4j` by default.
+    pub fn neo4j_database(mut self, name: impl Into<String>) -> Self {
+        self.config.neo4j.database = name.into();
+        self
+    }
+
+    /// Sets the address of Redis.
+    pub fn redis_url(mut self, url: impl Into<String>) -> Self {
+        self.config.redis.url = Some(SecretString::new(url));
+        self
+    }
+
+    /// Begins every key in Redis with this, `cml` by default.
+    pub fn redis_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.config.redis.prefix = prefix.into();
+        self
+    }
+
+    /// Takes the candidates of reads from memory, from the database, or as the size of a tenant has it.
+    pub fn candidates(mut self, source: Candidates) -> Self {
+        self.config.engine.candidates = source;
         self
     }
 

@@ -28,15 +28,19 @@ pub async fn backend(config: &Config) -> Result<Arc<dyn MemoryBackend>> {
 pub(crate) async fn open(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
     match config.mode {
         #[cfg(feature = "embedded-lite")]
-        Mode::Lite => lite(config, parts).await,
+        Mode::Lite => embedded(config, parts).await,
+        #[cfg(feature = "embedded-standard")]
+        Mode::Standard => embedded(config, parts).await,
+        #[cfg(feature = "embedded-full")]
+        Mode::Full => embedded(config, parts).await,
         #[cfg(feature = "http")]
         Mode::Http => http(config).await,
         mode => not_compiled(mode, parts),
     }
 }
 
-#[cfg(feature = "embedded-lite")]
-async fn lite(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
+#[cfg(any(feature = "embedded-lite", feature = "embedded-standard"))]
+async fn embedded(config: &Config, parts: Parts) -> Result<Arc<dyn MemoryBackend>> {
     let mut builder = cml_embedded::EmbeddedBuilder::new(config.clone());
     if let Some(embedder) = parts.embedder {
         builder = builder.embedder(embedder);

@@ -25,6 +25,8 @@
 //! | feature | what you get |
 //! |---|---|
 //! | `embedded-lite` | local mode: SQLite and the built-in English model, no services |
+//! | `embedded-standard` | local mode: PostgreSQL with pgvector, shared by several processes |
+//! | `embedded-full` | local mode: PostgreSQL, the knowledge graph in Neo4j, caches in Redis |
 //! | `http` | server mode: a client of a `cml` server over REST |
 //! | `blocking` | [`blocking::Memory`](https://docs.rs/cognitive-memory-layer/latest/cml/blocking/), for programs without an async runtime |
 //! | `zstd` | exports in files compressed with zstd (`.zst`) |
@@ -37,6 +39,7 @@
 pub mod blocking;
 mod builder;
 pub mod connect;
+mod graph;
 mod handle;
 pub mod transfer;
 mod verbs;
@@ -44,13 +47,15 @@ mod verbs;
 pub use builder::MemoryBuilder;
 pub use cml_core::{
     Admin, BoxStream, Capabilities, Capability, Config, DecayRate, EntityId, Error, ErrorKind, EventId,
-    FactId, Facts, FieldError, JobId, Maintenance, MemoryBackend, MemoryId, MessageId, Progress, Result,
-    Scope, Score, Sessions, Subject, Transfer, config, memory, ops, packet, portable, provider, scope, time,
+    FactId, Facts, FieldError, Graph, JobId, Maintenance, MemoryBackend, MemoryId, MessageId, Progress,
+    Result, Scope, Score, Sessions, Subject, Transfer, config, memory, ops, packet, portable, provider,
+    scope, time,
 };
+pub use graph::MemoryGraph;
 pub use handle::Memory;
 
 /// The engine in process: embedders, clocks, stores.
-#[cfg(feature = "embedded-lite")]
+#[cfg(any(feature = "embedded-lite", feature = "embedded-standard"))]
 pub use cml_embedded as embedded;
 
 /// The client of a server.

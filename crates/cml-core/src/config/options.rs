@@ -2,7 +2,11 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{Config, EmbeddingProvider, Mode, SecretString};
+use super::{
+    Candidates, Config, EmbeddingProvider, Mode, SecretString,
+    services::{neo4j_url, postgres_url, prefix, redis_url, schema},
+    without_secrets,
+};
 use crate::{
     Error,
     scope::{MAX_ID_CHARS, check_id},
@@ -38,7 +42,7 @@ impl ConfigOption {
 pub enum OptionValue {
     /// A secret: only whether there is one.
     Secret(bool),
-    /// An address of another service, or several joined by commas.
+    /// An address of another service without its secrets, or several joined by commas.
     Url(Option<String>),
     /// A file or folder.
     Path(Option<String>),
@@ -57,6 +61,15 @@ pub enum OptionValue {
 impl OptionValue {
     fn path(path: Option<&PathBuf>) -> Self {
         Self::Path(path.map(|path| path.display().to_string()))
+    }
+
+    fn address(address: Option<&str>) -> Self {
+        Self::Url(address.map(without_secrets))
+    }
+
+    fn addresses(all: &[String]) -> Self {
+        let shown: Vec<_> = all.iter().map(|address| without_secrets(address)).collect();
+        Self::Url((!shown.is_empty()).then(|| shown.join(",")))
     }
 
     fn seconds(time: Duration) -> Self {
@@ -108,7 +121,7 @@ options! {
         OptionValue::Text(config.agent.clone());
     "http.base_url", "CML_BASE_URL", "http://localhost:8000", "Address of the server, http or https.",
         |config, text| config.http.base_url = url(text)?,
-        OptionValue::Url(Some(config.http.base_url.clone()));
+        OptionValue::address(Some(&config.http.base_url));
     "http.api_key", "CML_API_KEY", "", "Key sent with every call.",
         |config, text| config.http.api_key = Some(SecretString::new(text)),
         OptionValue::secret(config.http.api_key.as_ref());
@@ -133,6 +146,57 @@ options! {
     "busy_timeout", "CML_BUSY_TIMEOUT", "10", "How long a write waits for another process, in seconds, 0 or more.",
         |config, text| config.busy_timeout = seconds(text, 0.0)?,
         OptionValue::seconds(config.busy_timeout);
+    "postgres.url", "CML_POSTGRES_URL", "", "PostgreSQL with pgvector, in modes standard and full: postgres://USER:PASSWORD@HOST:PORT/DATABASE.",
+        |config, text| config.postgres.url = Some(SecretString::new(postgres_url(text)?)),
+        OptionValue::address(config.postgres.url.as_ref().map(SecretString::expose));
+    "postgres.schema", "CML_POSTGRES_SCHEMA", "cml", "Schema of the tables, 1 to 63 lower-case letters, digits and `_`; made at the first start.",
+        |config, text| config.postgres.schema = schema(text)?,
+        OptionValue::Text(Some(config.postgres.schema.clone()));
+    "postgres.max_connections", "CML_POSTGRES_MAX_CONNECTIONS", "10", "Most connections of one process to PostgreSQL, 1 to 1000.",
+        |config, text| config.postgres.max_connections = whole(text, 1, 1000)? as u32,
+        OptionValue::Whole(config.postgres.max_connections.into());
+    "postgres.connect_timeout", "CML_POSTGRES_CONNECT_TIMEOUT", "10", "How long connecting to PostgreSQL may take, in seconds, more than 0.",
+        |config, text| config.postgres.connect_timeout = seconds(text, f64::MIN_POSITIVE)?,
+        OptionValue::seconds(config.postgres.connect_timeout);
+    "postgres.acquire_timeout", "CML_POSTGRES_ACQUIRE_TIMEOUT", "30", "How long a call waits for a free connection, in seconds, more than 0.",
+        |config, text| config.postgres.acquire_timeout = seconds(text, f64::MIN_POSITIVE)?,
+        OptionValue::seconds(config.postgres.acquire_timeout);
+    "postgres.statement_timeout", "CML_POSTGRES_STATEMENT_TIMEOUT", "60", "Longest time of one statement, in seconds; 0 for no limit.",
+        |config, text| config.postgres.statement_timeout = seconds(text, 0.0)?,
+        OptionValue::seconds(config.postgres.statement_timeout);
+    "postgres.row_level_security", "CML_POSTGRES_ROW_LEVEL_SECURITY", "false", "Whether PostgreSQL itself keeps tenants apart, by policies on each table.",
+        |config, text| config.postgres.row_level_security = truth(text)?,
+        OptionValue::Truth(config.postgres.row_level_security);
+    "neo4j.url", "CML_NEO4J_URL", "", "Neo4j, in mode full: bolt://HOST:PORT or neo4j://HOST:PORT, with +s for TLS.",
+        |config, text| config.neo4j.url = Some(neo4j_url(text)?),
+        OptionValue::address(config.neo4j.url.as_deref());
+    "neo4j.user", "CML_NEO4J_USER", "neo4j", "User of Neo4j.",
+        |config, text| config.neo4j.user = text.to_owned(),
+        OptionValue::Text(Some(config.neo4j.user.clone()));
+    "neo4j.password", "CML_NEO4J_PASSWORD", "", "Password of that user.",
+        |config, text| config.neo4j.password = SecretString::new(text),
+        OptionValue::secret(Some(&config.neo4j.password).filter(|password| !password.is_empty()));
+    "neo4j.database", "CML_NEO4J_DATABASE", "neo4j", "Name of the database in Neo4j.",
+        |config, text| config.neo4j.database = text.to_owned(),
+        OptionValue::Text(Some(config.neo4j.database.clone()));
+    "neo4j.prefix", "CML_NEO4J_PREFIX", "Cml", "What labels and relationships in Neo4j begin with: a letter, then letters and digits, 32 at most.",
+        |config, text| config.neo4j.prefix = text.to_owned(),
+        OptionValue::Text(Some(config.neo4j.prefix.clone()));
+    "neo4j.max_connections", "CML_NEO4J_MAX_CONNECTIONS", "8", "Most connections of one process to Neo4j, 1 to 1000.",
+        |config, text| config.neo4j.max_connections = whole(text, 1, 1000)? as usize,
+        OptionValue::Whole(config.neo4j.max_connections as u64);
+    "neo4j.timeout", "CML_NEO4J_TIMEOUT", "10", "Longest time of one request to Neo4j, in seconds, more than 0.",
+        |config, text| config.neo4j.timeout = seconds(text, f64::MIN_POSITIVE)?,
+        OptionValue::seconds(config.neo4j.timeout);
+    "redis.url", "CML_REDIS_URL", "", "Redis, in mode full: redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS.",
+        |config, text| config.redis.url = Some(SecretString::new(redis_url(text)?)),
+        OptionValue::address(config.redis.url.as_ref().map(SecretString::expose));
+    "redis.prefix", "CML_REDIS_PREFIX", "cml", "What every key in Redis begins with, 1 to 50 letters, digits and `_-.:`.",
+        |config, text| config.redis.prefix = prefix(text)?,
+        OptionValue::Text(Some(config.redis.prefix.clone()));
+    "redis.timeout", "CML_REDIS_TIMEOUT", "0.05", "How long an answer of Redis is waited for, in seconds, more than 0.",
+        |config, text| config.redis.timeout = seconds(text, f64::MIN_POSITIVE)?,
+        OptionValue::seconds(config.redis.timeout);
     "embedding.provider", "CML_EMBEDDING_PROVIDER", "builtin", "What makes vectors: builtin or fastembed.",
         |config, text| config.embedding.provider = choice(text)?,
         names(config.embedding.provider.as_str(), EmbeddingProvider::ALL, EmbeddingProvider::as_str);
@@ -157,6 +221,12 @@ options! {
     "engine.index_memory_mb", "CML_INDEX_MEMORY_MB", "1024", "Memory for search indexes, in MiB, 1 to 1048576.",
         |config, text| config.engine.index_memory_mb = whole(text, 1, 1_048_576)? as usize,
         OptionValue::Whole(config.engine.index_memory_mb as u64);
+    "engine.candidates", "CML_CANDIDATES", "auto", "Where the candidates of a read come from: memory, database, or auto, which decides by the size of the tenant.",
+        |config, text| config.engine.candidates = choice(text)?,
+        names(config.engine.candidates.as_str(), Candidates::ALL, Candidates::as_str);
+    "engine.index_max_turns", "CML_INDEX_MAX_TURNS", "200000", "Turns of a tenant beyond which auto takes its candidates from the database, where that can propose them.",
+        |config, text| config.engine.index_max_turns = whole(text, 0, u32::MAX.into())? as usize,
+        OptionValue::Whole(config.engine.index_max_turns as u64);
     "server.listen", "CML_LISTEN", "127.0.0.1:8000", "Address and port that `cml serve` listens on; port 0 picks a free one.",
         |config, text| config.server.listen = address(text)?,
         OptionValue::Text(Some(config.server.listen.to_string()));
@@ -177,7 +247,7 @@ options! {
         OptionValue::seconds(config.server.request_timeout);
     "server.cors_origins", "CML_CORS_ORIGINS", "", "Web origins that browsers may call the server from, separated by commas; none when absent.",
         |config, text| config.server.cors_origins = text.split(',').map(url).collect::<Result<_, _>>()?,
-        OptionValue::Url(Some(config.server.cors_origins.join(",")).filter(|all| !all.is_empty()));
+        OptionValue::addresses(&config.server.cors_origins);
     "server.allow_reset", "CML_ALLOW_RESET", "false", "Whether POST /dashboard/database/reset may empty the store.",
         |config, text| config.server.allow_reset = truth(text)?,
         OptionValue::Truth(config.server.allow_reset);

@@ -60,7 +60,7 @@ pub struct GraphEdge {
     pub predicate: String,
     /// How sure we are.
     pub confidence: Score,
-    /// What further is known: `memories`, the number of memories that mention both.
+    /// What further is known: of [`MENTIONED_WITH`] `memories`, the number of memories that mention both.
     pub properties: Metadata,
 }
 
@@ -74,7 +74,8 @@ pub const MENTIONED_WITH: &str = "mentioned_with";
 pub struct Subgraph {
     /// Entities, nearest first, then best connected, then by id.
     pub nodes: Vec<GraphNode>,
-    /// Relations between them, by source, target and predicate.
+    /// Relations between them, by source, target and predicate; of more than 5000 the surest. Those by
+    /// [`MENTIONED_WITH`] have no direction: the smaller id is the source.
     pub edges: Vec<GraphEdge>,
     /// The entity in the middle, if one was asked for and is known.
     pub center: Option<EntityId>,
@@ -88,10 +89,13 @@ pub struct ExploreGraph {
     /// Name of the entity in the middle, in any case; several of one name are all in the middle.
     pub entity: String,
     /// Steps from it, 1..=[`MAX_DEPTH`].
+    #[serde(default = "usual::depth")]
     pub depth: u8,
     /// Neighbours followed per entity, the surest first, 1..=100.
+    #[serde(default = "usual::fan_out")]
     pub fan_out: usize,
     /// Most entities, 1..=[`MAX_NODES`].
+    #[serde(default = "usual::explored")]
     pub limit: usize,
 }
 
@@ -99,7 +103,12 @@ impl ExploreGraph {
     /// Two steps around `entity`, at most 25 neighbours each and 200 entities.
     #[must_use]
     pub fn new(entity: impl Into<String>) -> Self {
-        Self { entity: entity.into(), depth: 2, fan_out: 25, limit: 200 }
+        Self {
+            entity: entity.into(),
+            depth: usual::depth(),
+            fan_out: usual::fan_out(),
+            limit: usual::explored(),
+        }
     }
 
     /// Goes `depth` steps.
@@ -145,6 +154,7 @@ pub struct SearchEntities {
     /// A part of the name, in any case.
     pub query: String,
     /// Most entities, 1..=100.
+    #[serde(default = "usual::found")]
     pub limit: usize,
 }
 
@@ -152,7 +162,7 @@ impl SearchEntities {
     /// At most 25 entities whose names hold `query`.
     #[must_use]
     pub fn new(query: impl Into<String>) -> Self {
-        Self { query: query.into(), limit: 25 }
+        Self { query: query.into(), limit: usual::found() }
     }
 
     /// Finds at most `limit`.
@@ -171,6 +181,43 @@ impl SearchEntities {
             return Err(Error::invalid("query", "must not be empty"));
         }
         within("limit", self.limit, 100)
+    }
+}
+
+macro_rules! from_text {
+    ($($request:ty),*) => {$(
+        impl From<&str> for $request {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<String> for $request {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+    )*};
+}
+
+from_text!(ExploreGraph, SearchEntities);
+
+/// What a request asks for where it does not say.
+mod usual {
+    pub(super) const fn depth() -> u8 {
+        2
+    }
+
+    pub(super) const fn fan_out() -> usize {
+        25
+    }
+
+    pub(super) const fn explored() -> usize {
+        200
+    }
+
+    pub(super) const fn found() -> usize {
+        25
     }
 }
 

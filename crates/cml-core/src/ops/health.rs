@@ -10,7 +10,7 @@ string_enum! {
     pub enum ComponentStatus("status") {
         /// It works.
         Ok = "ok",
-        /// It works with losses.
+        /// It works with losses, or is away and can be done without.
         Degraded = "degraded",
         /// It does not work.
         Error = "error",
@@ -42,7 +42,7 @@ pub struct Component {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
-    /// `healthy`, `degraded` or `unhealthy`.
+    /// `healthy`, `degraded` (it works without some of its parts) or `unhealthy`.
     pub status: String,
     /// When it was asked.
     #[serde(deserialize_with = "time::required")]
@@ -63,10 +63,28 @@ pub struct Health {
 }
 
 impl Health {
+    /// What [`status`](Self::status) says of a backend with these parts: `unhealthy` where one does not
+    /// work, `degraded` where one works with losses or can be done without.
+    #[must_use]
+    pub fn status_of(components: &[Component]) -> &'static str {
+        let any = |status| components.iter().any(|component| component.status == status);
+        match (any(ComponentStatus::Error), any(ComponentStatus::Degraded)) {
+            (true, _) => "unhealthy",
+            (false, true) => "degraded",
+            (false, false) => "healthy",
+        }
+    }
+
     /// Whether every component works without loss.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.status == "healthy"
+    }
+
+    /// Whether reads and writes work, though perhaps with losses.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.is_healthy() || self.status == "degraded"
     }
 }
 
@@ -98,5 +116,31 @@ mod by_name {
             Shape::Named(components) => components.into_values().collect(),
             Shape::Listed(components) => components,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_part_decides() {
+        use ComponentStatus::{Degraded, Error, Ok, Unknown};
+        for (statuses, expected) in [
+            (&[][..], "healthy"),
+            (&[Ok, Unknown], "healthy"),
+            (&[Ok, Degraded], "degraded"),
+            (&[Error, Degraded, Ok], "unhealthy"),
+        ] {
+            let component = |status: &ComponentStatus| Component {
+                name: "Store".to_owned(),
+                status: *status,
+                latency_ms: None,
+                details: serde_json::Map::new(),
+                error: None,
+            };
+            let components: Vec<_> = statuses.iter().map(component).collect();
+            assert_eq!(Health::status_of(&components), expected);
+        }
     }
 }

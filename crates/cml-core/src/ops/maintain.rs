@@ -1,11 +1,13 @@
-//! Events, jobs, new vectors.
+//! Events, jobs, new vectors, memories open to revision.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Checks, setters};
 use crate::{
-    Result,
+    MemoryId, Result,
     memory::{Event, EventType, JobKind, OperationType},
     time,
 };
@@ -108,5 +110,43 @@ impl ReembedProgress {
     #[must_use]
     pub const fn new(done: u64, total: u64) -> Self {
         Self { done, total }
+    }
+}
+
+/// Memories that were recalled lately and are open to revision.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LabileStatus {
+    /// The tenant.
+    pub tenant_id: String,
+    /// The conversations that recalled them, by id.
+    pub sessions: Vec<LabileSession>,
+}
+
+impl LabileStatus {
+    /// Number of memories open to revision, each counted once.
+    #[must_use]
+    pub fn memory_count(&self) -> usize {
+        let memories = self.sessions.iter().flat_map(|session| &session.memories);
+        memories.collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// Memories that a conversation recalled lately.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LabileSession {
+    /// The conversation.
+    pub session_id: String,
+    /// What it recalled, by id.
+    pub memories: Vec<MemoryId>,
+}
+
+impl LabileSession {
+    /// `memories` that the conversation `session_id` recalled.
+    #[must_use]
+    pub fn new(session_id: impl Into<String>, memories: Vec<MemoryId>) -> Self {
+        Self { session_id: session_id.into(), memories }
     }
 }

@@ -26,7 +26,7 @@ pub use graph::{
 };
 pub use health::{Component, ComponentStatus, Health};
 pub use list::{At, GetRequest, ListOrder, ListPage, ListRequest, OrderBy};
-pub use maintain::{EventPage, ListEvents, ListJobs, ReembedProgress};
+pub use maintain::{EventPage, LabileSession, LabileStatus, ListEvents, ListJobs, ReembedProgress};
 pub use read::{
     Channel, DEFAULT_CONTEXT_TOKENS, MAX_RESULTS, ReadFormat, ReadRequest, ReadResponse, RetrievalMeta,
     Sufficiency,

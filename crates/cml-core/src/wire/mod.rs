@@ -6,12 +6,19 @@
 //! repeated keys, and an object such as `filter` is its JSON text.
 
 mod error;
+mod graph;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::error::{Detail, ErrorBody, FieldDetail, kind_of, status_of};
+pub use self::{
+    error::{Detail, ErrorBody, FieldDetail, kind_of, status_of},
+    graph::{
+        GraphHit, GraphHits, GraphRebuild, GraphReplay, GraphScope, GraphStatsBody, OverviewQuery,
+        SubgraphBody,
+    },
+};
 use crate::{
     Capability, Result, Scope,
     memory::{Job, Session},
@@ -89,6 +96,22 @@ pub mod path {
     pub const IMPORT: &str = "/import";
     /// `GET`, admin.
     pub const TENANTS: &str = "/dashboard/tenants";
+    /// `GET`, admin.
+    pub const GRAPH_STATS: &str = "/dashboard/graph/stats";
+    /// `GET`, admin.
+    pub const GRAPH_OVERVIEW: &str = "/dashboard/graph/overview";
+    /// `GET`, admin.
+    pub const GRAPH_EXPLORE: &str = "/dashboard/graph/explore";
+    /// `GET`, admin.
+    pub const GRAPH_SEARCH: &str = "/dashboard/graph/search";
+    /// `GET`, admin. Ours only.
+    pub const GRAPH_SYNC: &str = "/graph/sync";
+    /// `POST`, admin. Ours only.
+    pub const GRAPH_REPLAY: &str = "/graph/replay";
+    /// `POST`, admin. Ours only.
+    pub const GRAPH_REBUILD: &str = "/graph/rebuild";
+    /// `POST`, admin. Ours only.
+    pub const GRAPH_REPAIR: &str = "/graph/repair";
     /// `POST`, admin.
     pub const CONSOLIDATE: &str = "/dashboard/consolidate";
     /// `POST`, admin.

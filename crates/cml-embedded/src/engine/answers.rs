@@ -3,29 +3,14 @@
 use chrono::{DateTime, Duration, Utc};
 use cml_core::{Error, ErrorKind, Result, Scope};
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 
-use crate::store::{Digest, IdempotencyRow};
+use crate::{
+    digest::digest,
+    store::{Digest, IdempotencyRow},
+};
 
 /// How long a first answer is kept.
 const KEPT_HOURS: i64 = 24;
-
-/// SHA-256 of parts that cannot run into each other.
-pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().into()
-}
-
-/// The first 16 bytes of [`sha256`].
-pub(super) fn digest(parts: &[&[u8]]) -> Digest {
-    let mut digest = Digest::default();
-    digest.copy_from_slice(&sha256(parts)[..16]);
-    digest
-}
 
 /// A request under its caller's idempotency key.
 #[derive(Debug, Clone)]

@@ -12,8 +12,9 @@ use cml_core::{
     provider::TokenCounter,
 };
 
-use super::answers::{Repeatable, sha256};
+use super::answers::Repeatable;
 use crate::{
+    digest::sha256,
     extract::{Context, Extraction, Extractor, GateVerdict, Mention, Statement, chunk, resolve_dates},
     search::TurnAnalysis,
     store::Vector,

@@ -43,7 +43,8 @@ impl Engine {
             plan.changes.erase = Some(subject.clone());
             self.renew_followers(&mut plan, tenant, &Removal::Subject(subject.clone())).await?;
             plan.changes.events.clone_from(&events);
-            if let Outcome::Committed(committed) = self.store.commit(plan.changes).await? {
+            if let Outcome::Committed(committed) = self.commit(plan.changes).await? {
+                self.forget_kept(tenant, subject).await;
                 let affected_count = committed.removed.get("records").copied().unwrap_or_default();
                 return Ok(EraseResponse { counts: committed.removed, affected_count });
             }
@@ -79,7 +80,8 @@ impl Engine {
             }
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        for (id, vector) in ids.into_iter().zip(serving.embed(&texts).await?) {
+        let vectors = self.vectors_at(&serving, tenant, state.epoch).embed(&texts).await?;
+        for (id, vector) in ids.into_iter().zip(vectors) {
             plan.add_vector(id, serving.id, View::Context, Some(&vector));
         }
         Ok(())

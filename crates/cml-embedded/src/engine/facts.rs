@@ -18,7 +18,7 @@ use super::{
     traits::REPETITION,
 };
 use crate::{
-    extract::{Context, Extractor, Statement, value_key},
+    extract::{Context, Extractor, Mention, Statement, value_key},
     store::{Observed, Outcome, Precondition, SlotOf},
 };
 
@@ -73,6 +73,8 @@ pub(super) struct Said<'a> {
     pub(super) at: DateTime<Utc>,
     /// The record that states it.
     pub(super) record: &'a MemoryRecord,
+    /// The names in the text.
+    pub(super) mentions: &'a [Mention],
 }
 
 impl Plan {
@@ -100,6 +102,11 @@ impl Plan {
             None => {
                 self.append(slots, &slot, statement, said);
             }
+        }
+        let holds =
+            slots.current(&slot).into_iter().find(|fact| value_key(&fact.value) == statement.value_key);
+        if let Some(fact) = holds {
+            self.relate(said.record, said.mentions, &fact);
         }
     }
 
@@ -415,7 +422,7 @@ impl Engine {
             });
             let detail = payload([("fact_id", id.to_string().into())]);
             plan.event(scope, EventType::Fact, OperationType::Retract, memories.collect(), detail);
-            if let Outcome::Committed(_) = self.store.commit(plan.changes).await? {
+            if let Outcome::Committed(_) = self.commit(plan.changes).await? {
                 return Ok(retracted);
             }
         }

@@ -95,7 +95,11 @@ impl Engine {
             if let Some(repeatable) = &repeatable {
                 plan.changes.idempotency.push(repeatable.row(&answer, now));
             }
-            if let Outcome::Committed(_) = self.store.commit(plan.changes).await? {
+            let deleted = plan.changes.delete_records.clone();
+            if let Outcome::Committed(_) = self.commit(plan.changes).await? {
+                if !deleted.is_empty() {
+                    self.forget_deleted(tenant, &deleted).await;
+                }
                 return Ok(answer);
             }
         }

@@ -24,6 +24,11 @@ impl Serving {
 
     /// Vectors of `texts` in the store's precision.
     pub(super) async fn embed(&self, texts: &[&str]) -> Result<Vec<Vector>> {
+        Ok(self.embeddings(texts).await?.iter().map(Vector::from).collect())
+    }
+
+    /// One embedding per text, checked.
+    pub(super) async fn embeddings(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
@@ -33,22 +38,15 @@ impl Serving {
             let message = format!("the embedder returned other vectors than {} of {dimensions}", texts.len());
             return Err(Error::new(ErrorKind::Internal, message));
         }
-        Ok(embeddings.iter().map(stored).collect())
-    }
-
-    /// Vector of a query.
-    pub(super) async fn embed_query(&self, query: &str) -> Result<Embedding> {
-        if let Some(embedding) = self.embedder.embed_now(query) {
-            return Ok(embedding);
-        }
-        let embedding = self.embedder.embed(&[query]).await?.pop();
-        embedding.ok_or_else(|| Error::new(ErrorKind::Internal, "the embedder returned no vector"))
+        Ok(embeddings)
     }
 }
 
-/// A vector in the store's precision.
-fn stored(embedding: &Embedding) -> Vector {
-    Vector { values: embedding.vector.iter().copied().map(f16::from_f32).collect(), norm: embedding.norm }
+impl From<&Embedding> for Vector {
+    /// In the store's precision.
+    fn from(embedding: &Embedding) -> Self {
+        Self { values: embedding.vector.iter().copied().map(f16::from_f32).collect(), norm: embedding.norm }
+    }
 }
 
 /// The generation of vectors that serves; replaced when a new one is complete.

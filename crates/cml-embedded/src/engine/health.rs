@@ -21,7 +21,7 @@ impl Engine {
     /// As the embedder fails.
     pub async fn probe_embedder(&self) -> Result<BTreeMap<String, Value>> {
         let serving = self.generation.get();
-        serving.embed_query("memory").await?;
+        serving.embeddings(&["memory"]).await?;
         let model = serving.model();
         Ok(BTreeMap::from([
             ("model".to_owned(), model.name.clone().into()),

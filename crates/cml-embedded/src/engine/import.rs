@@ -162,7 +162,7 @@ impl Import<'_> {
                 self.total.add(step.tally);
                 return Ok(());
             }
-            match engine.store.commit(step.plan.changes).await? {
+            match engine.commit(step.plan.changes).await? {
                 Outcome::Committed(committed) => {
                     step.tally.moved = committed.moved;
                     self.ended.extend(step.ended);

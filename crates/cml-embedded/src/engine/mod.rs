@@ -12,17 +12,23 @@ mod export;
 mod facts;
 mod forget;
 mod generation;
+mod graph;
 mod health;
 mod import;
+mod kept;
+mod kept_context;
+mod labile;
 mod list;
 mod plan;
 mod read;
 mod recall;
 mod reembed;
+mod relations;
 mod session;
 mod traits;
 mod turn;
 mod update;
+mod vectors;
 mod write;
 
 use std::{
@@ -37,11 +43,17 @@ use cml_core::{
     provider::{Embedder, TokenCounter},
 };
 
-pub use self::forget::FORGET_FLOOR;
 pub(crate) use self::reembed::make_generation;
 pub use self::traits::{DECAY_RATES, decay_rate};
-use self::{access::AccessLog, draft::Drafter, generation::Generation, recall::Indexes};
-use crate::{clock::Clock, extract::Extractor, store::Store};
+use self::{
+    access::AccessLog, draft::Drafter, generation::Generation, graph::Graph, kept::KeptUses, recall::Indexes,
+};
+pub use self::{forget::FORGET_FLOOR, graph::GraphHealth};
+use crate::{
+    clock::Clock,
+    extract::Extractor,
+    store::{Cache, ChangeSet, GraphDatabase, Outcome, Store},
+};
 
 /// How often a verb plans before it gives up against other writers.
 const ATTEMPTS: u32 = 64;
@@ -50,6 +62,8 @@ const ATTEMPTS: u32 = 64;
 #[derive(Debug)]
 pub struct Engine {
     store: Arc<dyn Store>,
+    cache: Arc<dyn Cache>,
+    kept: KeptUses,
     generation: Generation,
     counter: Arc<dyn TokenCounter>,
     clock: Arc<dyn Clock>,
@@ -57,6 +71,7 @@ pub struct Engine {
     extractor: Extractor,
     drafter: Arc<Drafter>,
     indexes: Indexes,
+    graph: Graph,
     accesses: AccessLog,
     /// Held by writers of a tenant whose first plan was refused, so that they take turns.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -70,6 +85,8 @@ pub struct Engine {
 pub struct Parts {
     /// The database.
     pub store: Arc<dyn Store>,
+    /// What is kept beside it.
+    pub cache: Arc<dyn Cache>,
     /// What makes vectors.
     pub embedder: Arc<dyn Embedder>,
     /// What counts tokens for chunks and context budgets.
@@ -78,25 +95,31 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How text is treated.
     pub config: EngineConfig,
+    /// A graph database that follows the store and answers instead of its tables.
+    pub graph: Option<Arc<dyn GraphDatabase>>,
 }
 
 impl Engine {
     /// An engine over these parts.
     ///
     /// # Errors
-    /// `Conflict` when the store's vectors were made with another model than the embedder's.
+    /// `Conflict` when the store's vectors were made with another model than the embedder's; `Config` for a
+    /// graph database beside a store that does not project.
     pub async fn new(parts: Parts) -> Result<Self> {
-        let Parts { store, embedder, counter, clock, config } = parts;
+        let Parts { store, cache, embedder, counter, clock, config, graph } = parts;
         let generation = Generation::serving(store.as_ref(), embedder).await?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             drafter: Arc::new(Drafter::new(Arc::clone(&counter), &config)),
             indexes: Indexes::new(Arc::clone(&store), config.index_memory_mb << 20),
+            graph: Graph::new(Arc::clone(&store), graph)?,
             extractor: Extractor::default(),
             accesses: AccessLog::default(),
             turns: Mutex::default(),
             workers: Arc::new(tokio::sync::Semaphore::new(cores)),
             store,
+            cache,
+            kept: KeptUses::default(),
             generation,
             counter,
             clock,
@@ -118,7 +141,17 @@ impl Engine {
         for (tenant, accessed) in self.accesses.take_all() {
             self.store.commit(access::changes(&tenant, accessed)).await?;
         }
+        self.graph.close().await;
         self.store.close().await
+    }
+
+    /// Commits, and lets those who follow know.
+    async fn commit(&self, changes: ChangeSet) -> Result<Outcome> {
+        let outcome = self.store.commit(changes).await?;
+        if matches!(outcome, Outcome::Committed(_)) {
+            self.graph.hint();
+        }
+        Ok(outcome)
     }
 
     /// Runs `work` on a blocking thread, at most one per core at a time.

@@ -4,17 +4,22 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use cml_core::{
-    EntityId, EventId, FactId, MemoryId, Scope, Score,
+    EventId, FactId, MemoryId, Scope, Score,
     memory::{
-        Event, EventType, Evidence, Fact, MemoryRecord, MemoryStatus, Metadata, OperationType, RecordVersion,
+        Event, EventType, Evidence, Fact, FactStatus, MemoryRecord, MemoryStatus, Metadata, OperationType,
+        RecordVersion,
     },
-    ops::{Entity, FactVersion, Mention},
+    ops::{Edge, Entity, FactVersion, Mention},
 };
 
-use super::answers::digest;
+use super::relations::{self, Named};
 use crate::{
+    digest::digest,
     extract,
-    store::{ChangeSet, Digest, EmbeddingPut, ModelId, Precondition, RecordPut, Reinforcement, Vector, View},
+    store::{
+        ChangeSet, Digest, EdgeKey, EmbeddingPut, ModelId, Precondition, RecordPut, Reinforcement, Vector,
+        View, edge_key, entity_id,
+    },
 };
 
 /// Rows that a verb changes, each at most once, with their former states and what they rest on.
@@ -110,7 +115,38 @@ impl Plan {
                 self.changes.facts.len() - 1
             }
         };
+        let held = self.changes.facts[at].status == FactStatus::Current;
         change(&mut self.changes.facts[at]);
+        if held && self.changes.facts[at].status != FactStatus::Current {
+            self.cut(current);
+        }
+    }
+
+    /// Ends the relation that a fact states.
+    pub(super) fn cut(&mut self, fact: &Fact) {
+        let key = edge_of(fact);
+        self.changes
+            .edges
+            .retain(|edge| (edge.source, edge.target, &edge.predicate) != (key.0, key.1, &key.2));
+        if !self.changes.cut.contains(&key) {
+            self.changes.cut.push(key);
+        }
+    }
+
+    /// Notes the relation that a fact states, as the record that states it names its ends.
+    pub(super) fn relate(&mut self, record: &MemoryRecord, mentions: &[extract::Mention], fact: &Fact) {
+        let Some((subject, value)) = relations::ends(fact, &record.speaker, mentions) else { return };
+        self.mention(record, subject);
+        self.mention(record, value);
+        let (source, target, predicate) = edge_of(fact);
+        let edge = Edge { source, target, predicate, confidence: fact.confidence.get() };
+        let same = |other: &&mut Edge| {
+            (other.source, other.target, &other.predicate) == (edge.source, edge.target, &edge.predicate)
+        };
+        match self.changes.edges.iter_mut().find(same) {
+            Some(other) => *other = edge,
+            None => self.changes.edges.push(edge),
+        }
     }
 
     pub(super) fn add_evidence(&mut self, fact: FactId, evidence: Evidence) {
@@ -131,29 +167,23 @@ impl Plan {
         }
     }
 
-    /// Notes that a record mentions a name; an entity is one name per namespace and user. Its id does
-    /// not depend on the tenant, so that it is the same after a move to another one.
-    pub(super) fn mention(&mut self, scope: &Scope, record: &MemoryRecord, mention: &extract::Mention) {
-        let name_key = mention.name.to_lowercase();
-        let parts = [&*record.namespace, &record.user_id, &name_key];
-        let id = EntityId::from_uuid(
-            uuid::Builder::from_custom_bytes(digest(&parts.map(str::as_bytes))).into_uuid(),
-        );
+    /// Notes that a record mentions a name.
+    pub(super) fn mention(&mut self, record: &MemoryRecord, (name, kind): Named<'_>) {
+        let id = entity_id(&record.namespace, &record.user_id, name);
         if !self.changes.entities.iter().any(|entity| entity.id == id) {
             self.changes.entities.push(Entity {
                 id,
-                tenant_id: scope.tenant().to_owned(),
+                tenant_id: record.tenant_id.clone(),
                 namespace: record.namespace.clone(),
                 user_id: record.user_id.clone(),
-                name: mention.name.clone(),
-                entity_type: mention.kind.to_string(),
+                name: name.to_owned(),
+                entity_type: kind.to_string(),
             });
         }
-        self.changes.mentions.push(Mention {
-            entity_id: id,
-            memory_id: record.id,
-            message_id: record.message_id,
-        });
+        let mention = Mention { entity_id: id, memory_id: record.id, message_id: record.message_id };
+        if !self.changes.mentions.contains(&mention) {
+            self.changes.mentions.push(mention);
+        }
     }
 
     pub(super) fn event(
@@ -166,6 +196,11 @@ impl Plan {
     ) {
         self.changes.events.push(event(scope, event_type, operation, memory_ids, payload, self.now));
     }
+}
+
+/// Where the relation that a fact states is kept.
+fn edge_of(fact: &Fact) -> EdgeKey {
+    edge_key(&fact.namespace, &fact.user_id, &fact.subject, &fact.predicate, &fact.value)
 }
 
 /// An event of the scope.

@@ -1,7 +1,9 @@
 //! Recalling memories: understand, propose, rank, cut, show.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet},
+    sync::atomic::Ordering,
     time::Instant,
 };
 
@@ -21,14 +23,16 @@ use cml_core::{
 use super::{
     Engine,
     generation::Serving,
+    graph::Proposal,
+    kept::Holds,
     recall::{Recall, Slot, memories},
 };
 use crate::{
     embed::StaticModel,
     extract::Extractor,
     search::{
-        CANDIDATES, DEFAULT_FLOOR, Hit, IndexedRecord, Profile, QUOTATION, QueryContext, QueryPlan, STRONG,
-        SearchRequest, SoftLexicon,
+        CANDIDATES, DEFAULT_FLOOR, Hit, IndexedRecord, Profile, QUOTATION, QueryContext, QueryPlan,
+        SMALL_SCOPE, STRONG, SearchRequest, SoftLexicon,
     },
 };
 
@@ -59,15 +63,34 @@ const APPLIED: usize = 5;
 /// A read, checked and ready to be searched; owned, so that it can leave the async thread.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
-    scope: Scope,
-    request: ReadRequest,
-    prefer_session: Option<String>,
-    now: DateTime<Utc>,
-    timezone: Tz,
-    floor: f64,
+    pub(super) scope: Scope,
+    pub(super) request: ReadRequest,
+    pub(super) prefer_session: Option<String>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) timezone: Tz,
+    pub(super) floor: f64,
 }
 
-/// What a search found, before the records are fetched.
+/// What is returned, before the records are fetched.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// Best first.
+    pub(super) hits: Vec<Selected>,
+    pub(super) meta: RetrievalMeta,
+}
+
+/// A memory to return.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) record: MemoryId,
+    /// Its own relevance.
+    pub(super) relevance: f64,
+    /// Whether a current constraint rests on it.
+    pub(super) constraint: bool,
+    pub(super) explain: Option<serde_json::Value>,
+}
+
+/// What a search found.
 #[derive(Debug, Default)]
 struct Found {
     hits: Vec<Hit>,
@@ -78,6 +101,7 @@ struct Found {
     /// Memories whose current fact fills a slot that the query asks for.
     answers: HashSet<MemoryId>,
     meta: RetrievalMeta,
+    holds: Holds,
 }
 
 impl Engine {
@@ -99,14 +123,14 @@ impl Engine {
     ) -> Result<(ReadResponse, Vec<usize>)> {
         let started = Instant::now();
         let question = self.question(scope, request, prefer_session)?;
-        let (ranked, found) = if question.request.query.trim().is_empty() {
-            (self.newest(&question).await?, Found::default())
+        let (ranked, meta) = if question.request.query.trim().is_empty() {
+            (self.newest(&question).await?, RetrievalMeta::default())
         } else {
             self.search(&question).await?
         };
         let tenant = question.scope.tenant();
         self.accessed(tenant, ranked.iter().map(|(item, _)| item.id), question.now);
-        let (mut response, included) = self.respond(&question, ranked, found);
+        let (mut response, included) = self.respond(&question, ranked, meta);
         response.elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
         Ok((response, included))
     }
@@ -154,9 +178,34 @@ impl Engine {
         })
     }
 
-    async fn search(&self, question: &Question) -> Result<(Vec<(MemoryItem, Group)>, Found)> {
+    /// What answers a question, with how it came about: as it was kept, or searched.
+    async fn search(&self, question: &Question) -> Result<(Vec<(MemoryItem, Group)>, RetrievalMeta)> {
+        let (kept, place) = self.kept_answer(question).await?;
+        if let Some(selection) = kept {
+            let ranked = self.ranked(question, &selection.hits).await?;
+            if ranked.len() == selection.hits.len() {
+                self.kept.answers.count(1, 0);
+                return Ok((ranked, selection.meta));
+            }
+        }
         let mut found = self.find(question).await?;
         let hits = question.cut(&mut found);
+        let selected = |hit: Hit| Selected {
+            record: hit.record,
+            relevance: hit.relevance,
+            constraint: found.constraints.contains(&hit.record),
+            explain: question.request.explain.then(|| explanation(&hit)),
+        };
+        let selection = Selection { hits: hits.into_iter().map(selected).collect(), meta: found.meta };
+        if let Some(place) = place {
+            self.kept.answers.count(0, 1);
+            self.keep_answer(question, place, &selection, found.holds).await;
+        }
+        Ok((self.ranked(question, &selection.hits).await?, selection.meta))
+    }
+
+    /// The records of `hits` as they are now, or were at the asked instant, with their groups.
+    async fn ranked(&self, question: &Question, hits: &[Selected]) -> Result<Vec<(MemoryItem, Group)>> {
         let ids: Vec<MemoryId> = hits.iter().map(|hit| hit.record).collect();
         let mut records: HashMap<MemoryId, MemoryRecord> =
             self.store.records(question.scope.tenant(), &ids).await?.into_iter().map(|r| (r.id, r)).collect();
@@ -175,18 +224,14 @@ impl Engine {
             .filter_map(|hit| {
                 let record = records.remove(&hit.record)?;
                 least = least.max(hit.relevance);
-                let group = if found.constraints.contains(&record.id) {
-                    Group::Constraints
-                } else {
-                    Group::of(record.memory_type)
-                };
+                let group = if hit.constraint { Group::Constraints } else { Group::of(record.memory_type) };
                 let mut item = MemoryItem::new(record, Score::clamped(least));
-                item.explain = question.request.explain.then(|| explanation(hit));
+                item.explain.clone_from(&hit.explain);
                 Some((item, group))
             })
             .collect();
         ranked.reverse();
-        Ok((ranked, found))
+        Ok(ranked)
     }
 
     /// Ranks what the index of the tenant holds.
@@ -196,7 +241,8 @@ impl Engine {
         let (vector, error) = if serving.model().additive {
             (None, None)
         } else {
-            match serving.embed_query(&question.request.query).await {
+            let vectors = self.vectors(&serving, question.scope.tenant()).await?;
+            match vectors.embed_query(&question.request.query).await {
                 Ok(vector) => (Some(vector), None),
                 Err(error) => {
                     tracing::warn!(%error, "searching by words only");
@@ -204,10 +250,19 @@ impl Engine {
                 }
             }
         };
+        self.kept.searches.fetch_add(1, Ordering::Relaxed);
         let slot = self.indexes.fresh(self, question.scope.tenant(), &serving).await?;
+        let proposal = if question.is_scored_in_part(&slot) {
+            let names = self.extractor.names_asked(&question.request.query);
+            self.graph.propose(&question.scope.without_session(), names).await
+        } else {
+            Proposal::default()
+        };
         let (question, extractor) = (question.clone(), self.extractor);
-        let mut found = self.off_thread(move || question.search(&slot, extractor, &serving, vector)).await?;
+        let search = move || question.search(&slot, extractor, &serving, vector, proposal);
+        let mut found = self.off_thread(search).await?;
         if let Some(error) = error {
+            found.holds.steady = false;
             found.meta.channels.push(Channel {
                 name: "vectors".to_owned(),
                 candidates: 0,
@@ -257,13 +312,13 @@ impl Engine {
         &self,
         question: &Question,
         ranked: Vec<(MemoryItem, Group)>,
-        found: Found,
+        meta: RetrievalMeta,
     ) -> (ReadResponse, Vec<usize>) {
         let request = &question.request;
         let mut response = ReadResponse {
             query: request.query.clone(),
             total_count: ranked.len(),
-            retrieval_meta: found.meta,
+            retrieval_meta: meta,
             ..ReadResponse::default()
         };
         response.retrieval_meta.min_relevance = question.floor;
@@ -313,6 +368,7 @@ impl Question {
         extractor: Extractor,
         serving: &Serving,
         vector: Option<Embedding>,
+        proposal: Proposal,
     ) -> Found {
         let recall = slot.read();
         let Some(recall) = recall.as_ref() else { return Found::default() };
@@ -339,19 +395,28 @@ impl Question {
             .chain(found.applied.iter().map(|id| (*id, applies(plan.profile))))
             .collect();
         let filter = Filter::new(self);
+        let until = Cell::new(None);
         let result = recall.index.search(&SearchRequest {
             plan: &plan,
             vector: vector.as_ref(),
             visible: &visible,
-            accept: &|record| filter.accepts(record),
+            accept: &|record| {
+                let accepted = filter.accepts(record);
+                if accepted {
+                    until.set(earlier(until.get(), filter.end(record)));
+                }
+                accepted
+            },
             session: Some(self.scope.session()).filter(|session| !session.is_empty()),
             prefer_session: self.prefer_session.as_deref(),
             // Some are dropped afterwards: silent memories that are no near-quotation, weak ones.
             limit: self.request.max_results.max(CANDIDATES),
             boosts: &boosts,
+            proposed: &proposal.memories,
             explain: self.request.explain,
         });
         let channel = |name: &str, candidates| Channel { name: name.to_owned(), candidates, error: None };
+        found.holds = Holds { state: Some(recall.state()), until: until.get(), steady: true };
         found.hits = result.hits;
         found.meta.profile = format!("{:?}", plan.profile).to_lowercase();
         found.meta.candidates = result.candidates;
@@ -361,6 +426,7 @@ impl Question {
         found.meta.channels.push(channel("words", result.candidates));
         found.meta.channels.push(channel("facts", found.answers.len()));
         found.meta.channels.push(channel("constraints", found.applied.len()));
+        found.meta.channels.extend(proposal.channel);
         for hit in &mut found.hits {
             let silent = recall
                 .index
@@ -402,6 +468,13 @@ impl Question {
         applied.sort_by_key(|fact| (std::cmp::Reverse(fact.valid_from), fact.id));
         found.applied = applied.into_iter().take(APPLIED).flat_map(memories).collect();
         found
+    }
+
+    /// Whether the scope is too large for every turn to be scored, so that others may propose some.
+    fn is_scored_in_part(&self, slot: &Slot) -> bool {
+        let visible = |namespace: &str, user: &str| self.sees(namespace, user);
+        let turns = slot.read().as_ref().map_or(0, |recall| recall.index.turns(&visible));
+        self.scope.session().is_empty() && turns > SMALL_SCOPE
     }
 
     fn sees(&self, namespace: &str, user: &str) -> bool {
@@ -479,6 +552,12 @@ impl<'a> Filter<'a> {
             && request.filter.as_ref().is_none_or(|filter| filter.matches(&metadata(row.metadata.as_deref())))
     }
 
+    /// When a record that is accepted will no longer be, in microseconds since 1970.
+    fn end(&self, record: &IndexedRecord<'_>) -> Option<i64> {
+        // What held at a former instant does not change by time.
+        if self.as_of.is_some() { None } else { earlier(record.row.valid_to, record.row.expires_at) }
+    }
+
     /// Said in the range, or telling of something that overlaps it.
     fn in_range(&self, record: &IndexedRecord<'_>) -> bool {
         let within = |start: i64, end: i64| {
@@ -487,6 +566,11 @@ impl<'a> Filter<'a> {
         let event = record.row.event.is_some_and(|(start, end)| within(start, (end - 1).max(start)));
         within(record.said_at, record.said_at) || event
     }
+}
+
+/// The earlier one of those that are there.
+fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    a.into_iter().chain(b).min()
 }
 
 fn metadata(json: Option<&str>) -> Metadata {

@@ -274,6 +274,11 @@ struct Rows {
 }
 
 impl Recall {
+    /// Where the tenant stood that it shows.
+    pub(super) fn state(&self) -> TenantState {
+        self.state
+    }
+
     fn with(mut self, rows: Rows) -> Self {
         self.put(rows);
         self

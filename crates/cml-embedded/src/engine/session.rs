@@ -50,7 +50,7 @@ impl Engine {
                 }
             }
             let (session, changes) = opened(scope, &request, repeatable.as_ref(), now)?;
-            if let Outcome::Committed(_) = self.store.commit(changes).await? {
+            if let Outcome::Committed(_) = self.commit(changes).await? {
                 return Ok(session);
             }
         }
@@ -98,10 +98,13 @@ impl Engine {
     ) -> Result<SessionContext> {
         check_session(scope, session)?;
         let mut context = SessionContext { session_id: session.to_owned(), ..SessionContext::default() };
-        let header = self.store.session(scope.tenant(), session).await?;
-        if header.and_then(|header| header.expires_at).is_some_and(|end| end <= self.clock.now()) {
+        let (header, now) = (self.store.session(scope.tenant(), session).await?, self.clock.now());
+        let ends = header.and_then(|header| header.expires_at);
+        if ends.is_some_and(|end| end <= now) {
             return Ok(context);
         }
+        let left = ends.and_then(|end| (end - now).to_std().ok());
+        let place = self.context_place(scope, session, max_tokens).await?;
         let mut after = 0;
         loop {
             let page = self.messages(scope, session, after, 1000).await?;
@@ -128,25 +131,28 @@ impl Engine {
                 None => break,
             }
         }
-        context.context_string = self.transcript(&context.messages, max_tokens);
+        let lines = match place.as_ref().and_then(|place| place.lines(&context.messages)) {
+            Some(lines) => {
+                self.kept.contexts.count(1, 0);
+                lines
+            }
+            None => {
+                let lines = self.lines_within(&context.messages, max_tokens);
+                if let Some(place) = place {
+                    self.kept.contexts.count(0, 1);
+                    self.keep_context(place, &context.messages, lines, left).await;
+                }
+                lines
+            }
+        };
+        context.context_string = transcript(&context.messages, lines);
         Ok(context)
     }
 
-    /// The last messages as text, oldest first, within the budget.
-    fn transcript(&self, messages: &[MemoryItem], max_tokens: usize) -> String {
-        let mut lines: Vec<String> = Vec::new();
-        for message in messages.iter().rev() {
-            let role = message.role.map_or("user", Role::as_str);
-            let line = format!("{}: {}", message.speaker.as_deref().unwrap_or(role), message.text);
-            lines.push(line);
-            let text = lines.iter().rev().cloned().collect::<Vec<_>>().join("\n");
-            if self.counter.count(&text) > max_tokens {
-                lines.pop();
-                break;
-            }
-        }
-        lines.reverse();
-        lines.join("\n")
+    /// How many of the last messages have room in the budget.
+    fn lines_within(&self, messages: &[MemoryItem], max_tokens: usize) -> usize {
+        let fits = |lines: &usize| self.counter.count(&transcript(messages, *lines)) <= max_tokens;
+        (1..=messages.len()).take_while(fits).last().unwrap_or(0)
     }
 
     /// Removes a session with everything said in it.
@@ -219,6 +225,15 @@ fn opened(
         plan.changes.idempotency.push(row);
     }
     Ok((session, plan.changes))
+}
+
+/// The last messages as text, oldest first.
+fn transcript(messages: &[MemoryItem], lines: usize) -> String {
+    let line = |message: &MemoryItem| {
+        let role = message.role.map_or("user", Role::as_str);
+        format!("{}: {}", message.speaker.as_deref().unwrap_or(role), message.text)
+    };
+    messages[messages.len().saturating_sub(lines)..].iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn check_session(scope: &Scope, session: &str) -> Result<()> {

@@ -56,6 +56,7 @@ impl Engine {
         } else {
             self.first_context(&scope, &request, &repeatables).await?
         };
+        self.recalled(&scope, context.memories.iter().map(|item| item.id)).await;
         let mut stored = 0;
         if let Some(answer) = &request.assistant_response {
             let exchange = [(&request.user_message, Role::User), (answer, Role::Assistant)];
@@ -129,7 +130,7 @@ impl Engine {
                 plan.require(Precondition::Unused(repeatable.key.clone()));
                 plan.changes.idempotency.push(repeatable.row(&kept, now));
             }
-            if let Outcome::Committed(_) = self.store.commit(plan.changes).await? {
+            if let Outcome::Committed(_) = self.commit(plan.changes).await? {
                 return Ok(context);
             }
         }

@@ -9,7 +9,7 @@ use cml_core::{
 
 use super::{
     Attempts, Engine,
-    answers::{Repeatable, sha256},
+    answers::Repeatable,
     draft::{Content, hex, spoken},
     facts::{Said, Slots, slot_of},
     generation::Serving,
@@ -18,6 +18,7 @@ use super::{
     write::turn_row,
 };
 use crate::{
+    digest::sha256,
     extract::{Context, value_key},
     store::{ModelId, Outcome, Precondition, View, Wanted},
 };
@@ -111,7 +112,7 @@ impl Engine {
             if !changed && repeatable.is_none() {
                 return Ok(answer);
             }
-            if let Outcome::Committed(_) = self.store.commit(plan.changes).await? {
+            if let Outcome::Committed(_) = self.commit(plan.changes).await? {
                 return Ok(answer);
             }
         }
@@ -147,7 +148,7 @@ impl Engine {
         let spoken: Vec<_> =
             content.chunks.iter().map(|chunk| spoken(&current.speaker, &chunk.text)).collect();
         let texts: Vec<&str> = spoken.iter().map(AsRef::as_ref).collect();
-        let vectors = serving.embed(&texts).await?;
+        let vectors = self.vectors(serving, &current.tenant_id).await?.embed(&texts).await?;
         drop(spoken);
         for (chunk, vector) in content.chunks.iter_mut().zip(vectors) {
             chunk.own = Some(vector);
@@ -204,11 +205,12 @@ impl Plan {
         self.changes.delete_records.extend(surplus);
         self.changes.turns.extend(turn_row(&records[0], content));
         for mention in &content.mentions {
-            self.mention(scope, &records[content.chunk_of(&mention.span)], mention);
+            self.mention(&records[content.chunk_of(&mention.span)], (&mention.name, mention.kind));
         }
         for statement in &content.statements {
             let record = &records[content.chunk_of(&statement.span)];
-            self.assert(slots, statement, Said { scope, at: record.timestamp, record });
+            let said = Said { scope, at: record.timestamp, record, mentions: &content.mentions };
+            self.assert(slots, statement, said);
         }
         self.retract_unstated(content, group);
     }

@@ -97,7 +97,7 @@ impl Engine {
                 self.generation.check(self.store.as_ref()).await?;
                 continue;
             }
-            self.embed(&serving, &mut drafts, &observed, embedded_by == Some(serving.id)).await?;
+            self.embed(tenant, &serving, &mut drafts, &observed, embedded_by == Some(serving.id)).await?;
             embedded_by = Some(serving.id);
 
             let mut slots = Slots::new(&observed);
@@ -114,7 +114,7 @@ impl Engine {
             let mut plan = writer.plan;
             let accessed = self.accesses.take(tenant);
             plan.changes.accessed.clone_from(&accessed);
-            let outcome = self.store.commit(plan.changes).await;
+            let outcome = self.commit(plan.changes).await;
             if let Ok(Outcome::Committed(_)) = outcome {
                 return Ok(answers);
             }
@@ -128,11 +128,13 @@ impl Engine {
     /// Makes the vectors that are missing: own ones once, context ones for what now comes before.
     async fn embed(
         &self,
+        tenant: &str,
         serving: &Serving,
         drafts: &mut [Draft],
         observed: &Observed,
         own_done: bool,
     ) -> Result<()> {
+        let vectors_of = self.vectors_at(serving, tenant, observed.state.epoch);
         if !own_done {
             let texts: Vec<_> = drafts
                 .iter()
@@ -142,7 +144,7 @@ impl Engine {
                 })
                 .collect();
             let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-            let mut vectors = serving.embed(&texts).await?.into_iter();
+            let mut vectors = vectors_of.embed(&texts).await?.into_iter();
             for chunk in drafts.iter_mut().flat_map(|draft| &mut draft.content.chunks) {
                 chunk.own = vectors.next();
             }
@@ -167,7 +169,7 @@ impl Engine {
             last.insert(session, &draft.content.text);
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut vectors = serving.embed(&texts).await?.into_iter();
+        let mut vectors = vectors_of.embed(&texts).await?.into_iter();
         let mut opened: Vec<String> = observed.last_messages.keys().cloned().collect();
         for draft in drafts {
             let session = draft.scope.session().to_owned();
@@ -387,7 +389,7 @@ impl Writer {
                 record
             })
             .collect();
-        self.attach(&draft.scope, &draft.content, &records);
+        self.attach(&draft.content, &records);
         self.assert_all(draft, &records);
         let ids: Vec<MemoryId> = records.iter().map(|record| record.id).collect();
         let chunks = u32::try_from(ids.len()).unwrap_or(u32::MAX);
@@ -436,13 +438,14 @@ impl Writer {
     }
 
     /// Vectors, words and mentions of a text's records.
-    fn attach(&mut self, scope: &Scope, content: &Content, records: &[MemoryRecord]) {
+    fn attach(&mut self, content: &Content, records: &[MemoryRecord]) {
         for (record, chunk) in records.iter().zip(&content.chunks) {
             self.plan.add_vector(record.id, self.model, View::Own, chunk.own.as_ref());
             self.plan.add_vector(record.id, self.model, View::Context, chunk.context.as_ref());
         }
         for mention in &content.mentions {
-            self.plan.mention(scope, &records[content.chunk_of(&mention.span)], mention);
+            let record = &records[content.chunk_of(&mention.span)];
+            self.plan.mention(record, (&mention.name, mention.kind));
         }
         self.plan.changes.turns.extend(turn_row(&records[0], content));
     }
@@ -450,7 +453,8 @@ impl Writer {
     fn assert_all(&mut self, draft: &Draft, records: &[MemoryRecord]) {
         for statement in &draft.content.statements {
             let record = records.get(draft.content.chunk_of(&statement.span)).unwrap_or(&records[0]);
-            let said = Said { scope: &draft.scope, at: draft.said_at, record };
+            let mentions = &draft.content.mentions;
+            let said = Said { scope: &draft.scope, at: draft.said_at, record, mentions };
             self.plan.assert(&mut self.slots, statement, said);
         }
     }

@@ -1,10 +1,10 @@
 //! Names in a text.
 
-use std::{ops::Range, sync::LazyLock};
+use std::{collections::HashSet, ops::Range, sync::LazyLock};
 
 use regex::Regex;
 
-use super::{EntityKind, Mention, Statement, pattern, words};
+use super::{EntityKind, Mention, Statement, pattern, sentences, words};
 
 /// Words before a name, and what the name then stands for.
 const LEADS: &[(EntityKind, &str)] = &[
@@ -90,6 +90,32 @@ pub(super) fn mentions(text: &str, sentences: &[Range<usize>], statements: &[Sta
     }
     mentions.sort_by_key(|mention| mention.span.start);
     mentions
+}
+
+/// Most names that a query may mean.
+const MOST_ASKED: usize = 16;
+
+/// Names that a query may mean: one that is none only finds nothing.
+pub(super) fn asked(query: &str) -> Vec<String> {
+    let mut names: Vec<String> =
+        mentions(query, &sentences(query), &[]).into_iter().map(|mention| mention.name).collect();
+    let written_small = !query.contains(char::is_uppercase);
+    let mut before: Option<&str> = None;
+    for token in tokens(query) {
+        let word = &query[token];
+        let named = !words::is_ordinary(word) && (written_small || capital(word));
+        if named {
+            names.push(word.to_owned());
+        }
+        if let Some(before) = before.filter(|_| named && written_small) {
+            names.push(format!("{before} {word}"));
+        }
+        before = named.then_some(word);
+    }
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.to_lowercase()));
+    names.truncate(MOST_ASKED);
+    names
 }
 
 /// What the value of a statement is a name of.
@@ -287,6 +313,24 @@ mod tests {
             ("She studies at the University of Vienna", vec!["University of Vienna:organisation"]),
         ] {
             same(&mut wrong, text, of(text), expected);
+        }
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_query_asks_for_what_is_written_as_a_name() {
+        let mut wrong = Vec::new();
+        for (query, expected) in [
+            ("Where does Anna live?", vec!["Anna"]),
+            ("Anna's dog", vec!["Anna"]),
+            (
+                "What did Ludwig van Beethoven tell Anna?",
+                vec!["Ludwig van Beethoven", "Anna", "Ludwig", "Beethoven"],
+            ),
+            ("where does anna smith live", vec!["anna", "smith", "anna smith"]),
+            ("What time is it?", vec![]),
+        ] {
+            same(&mut wrong, query, asked(query), expected);
         }
         assert_eq!(wrong, Vec::<String>::new());
     }

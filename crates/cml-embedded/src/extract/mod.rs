@@ -157,6 +157,13 @@ impl Extractor {
         situations::of(query)
     }
 
+    /// Names that a query may mean, at most 16: what is written as one, and where nothing has a capital, words
+    /// and pairs of words.
+    #[must_use]
+    pub fn names_asked(&self, query: &str) -> Vec<String> {
+        entities::asked(query)
+    }
+
     /// The slots whose value a query asks for, such as `residence` for "where do I live?".
     #[must_use]
     pub fn slots_asked(&self, query: &str) -> Vec<Cow<'static, str>> {

@@ -191,6 +191,12 @@ impl TenantIndex {
         numbers.iter().map(|&number| &*self.speakers[number as usize].name).collect()
     }
 
+    /// Number of visible turns, those that were removed and not yet replaced included.
+    #[must_use]
+    pub fn turns(&self, visible: &dyn Fn(&str, &str) -> bool) -> usize {
+        self.visible(visible).map(|partition| partition.turns.len()).sum()
+    }
+
     /// Whether an assistant speaks in a visible turn.
     #[must_use]
     pub fn has_assistant(&self, visible: &dyn Fn(&str, &str) -> bool) -> bool {

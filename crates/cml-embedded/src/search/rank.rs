@@ -40,6 +40,8 @@ pub struct SearchRequest<'a> {
     /// Records proposed by others, each with what is added to its turn's score. They are candidates
     /// whatever their words and vectors; several for one turn count with their largest.
     pub boosts: &'a [(MemoryId, f64)],
+    /// Records proposed by others that are candidates whatever their words and vectors, with nothing added.
+    pub proposed: &'a [MemoryId],
     /// Whether hits carry their features.
     pub explain: bool,
 }
@@ -241,6 +243,7 @@ impl<'a, 's> Search<'a, 's> {
                 numbers.extend(self.view.around(number).into_iter().flatten());
             }
             numbers.extend(self.boosts().keys().copied());
+            numbers.extend(self.request.proposed.iter().filter_map(|record| self.turn_of(*record)));
             numbers.sort_unstable();
             numbers.dedup();
         }
@@ -291,15 +294,18 @@ impl<'a, 's> Search<'a, 's> {
         best.map(|(_, record)| Candidate { number, record })
     }
 
+    /// The number of a record's turn, if it is visible.
+    fn turn_of(&self, record: MemoryId) -> Option<usize> {
+        let (partition, slot) = self.view.index.place_of_record(record)?;
+        let slot = *self.view.index.partitions[partition as usize].record_turns.get(slot as usize)?;
+        self.view.number(super::sessions::TurnRef { partition, slot })
+    }
+
     /// What is added to turns, by their number.
     fn boosts(&self) -> FxHashMap<usize, f64> {
         let mut boosts: FxHashMap<usize, f64> = FxHashMap::default();
         for &(record, boost) in self.request.boosts {
-            let turn = self.view.index.place_of_record(record).and_then(|(partition, slot)| {
-                let slot = *self.view.index.partitions[partition as usize].record_turns.get(slot as usize)?;
-                self.view.number(super::sessions::TurnRef { partition, slot })
-            });
-            if let Some(turn) = turn {
+            if let Some(turn) = self.turn_of(record) {
                 let sum = boosts.entry(turn).or_insert(boost);
                 *sum = sum.max(boost);
             }

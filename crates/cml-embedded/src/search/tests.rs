@@ -97,6 +97,7 @@ fn request<'a>(plan: &'a QueryPlan, vector: Option<&'a Embedding>) -> SearchRequ
         prefer_session: None,
         limit: 50,
         boosts: &[],
+        proposed: &[],
         explain: true,
     }
 }
@@ -325,6 +326,24 @@ fn large_scopes_find_what_small_ones_find() -> TestResult {
     assert_eq!(turns(&result)[0], message(700));
     assert!(result.candidates <= 2 * CANDIDATES && result.hits.len() == 50);
     Ok(())
+}
+
+#[test]
+fn what_is_proposed_is_a_candidate_and_no_more() {
+    let mut index = TenantIndex::new(IndexOptions { dimensions: 256, additive: true });
+    for number in 0..SMALL_SCOPE * 2 {
+        let text = if number == 700 { "the violin teacher moved to Lisbon" } else { "a quiet day" };
+        index.put_turn(&turn(number, "", text));
+        index.put_record(record(number, None));
+    }
+    let plan = plan("Where does the violin teacher live?");
+    let alone = index.search(&request(&plan, None));
+    let proposed = [memory(3), memory(700), memory(9_999_999)];
+    let result = index.search(&SearchRequest { proposed: &proposed, ..request(&plan, None) });
+    assert_eq!(result.candidates, alone.candidates + 1, "700 is one already, the last is unknown");
+    assert_eq!(result.hits[..alone.hits.len()], alone.hits, "nothing is added to what is proposed");
+    let one = index.search(&SearchRequest { proposed: &proposed, limit: 1, ..request(&plan, None) });
+    assert_eq!(turns(&one), [message(700)], "nor is it kept whatever its place");
 }
 
 const UNRELATED: [&str; 30] = [

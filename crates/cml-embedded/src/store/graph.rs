@@ -4,6 +4,8 @@
 //! configured, it gets the rows through the [`Outbox`](super::Outbox) by [`GraphProjection`] and answers
 //! instead. Either proposes candidates and never scores them.
 
+pub(in crate::store) mod walk;
+
 use std::{collections::BTreeMap, fmt::Debug};
 
 use async_trait::async_trait;
@@ -12,6 +14,9 @@ use cml_core::{
     memory::{Fact, MemoryStatus, MemoryType, Session},
     ops::{Edge, Entity, ExploreGraph, GraphNode, GraphStats, SearchEntities, Subgraph},
 };
+
+use super::Outbox;
+use crate::digest::digest;
 
 /// A graph that can be asked.
 ///
@@ -64,7 +69,9 @@ pub struct NearMemory {
 /// A graph database that follows the rows of a store.
 #[async_trait]
 pub trait GraphProjection: Debug + Send + Sync + 'static {
-    /// Makes the graph hold exactly this of the keys that are named: idempotent, whatever it held.
+    /// Makes the graph hold exactly this of the keys that are named: idempotent, whatever it held. What leads
+    /// from them to a node that is not there is kept and seen once it is; what leads to one that is removed
+    /// stays with the node where it begins.
     async fn apply(&self, tenant: &str, changes: &GraphChanges) -> Result<()>;
 
     /// Removes everything of a tenant.
@@ -81,6 +88,56 @@ pub trait GraphProjection: Debug + Send + Sync + 'static {
 
     /// What the graph holds of these keys, in the form in which it was applied.
     async fn rows(&self, tenant: &str, keys: &[GraphKey]) -> Result<GraphChanges>;
+}
+
+/// A graph in a database of its own: it is asked, and it follows.
+pub trait GraphDatabase: GraphStore + GraphProjection {}
+
+impl<G: GraphStore + GraphProjection> GraphDatabase for G {}
+
+/// The tables that a graph follows.
+#[async_trait]
+pub trait GraphTables: Debug + Send + Sync + 'static {
+    /// Nodes as they are now; every key has its entry.
+    async fn graph_rows(&self, tenant: &str, keys: &[GraphKey]) -> Result<GraphChanges>;
+
+    /// Keys of a kind in ascending order after `after`, at most `limit`.
+    async fn graph_keys(
+        &self,
+        tenant: &str,
+        kind: GraphKind,
+        after: Option<&GraphKey>,
+        limit: usize,
+    ) -> Result<Vec<GraphKey>>;
+
+    /// What waits to be projected; `None` for a store whose commits leave nothing behind.
+    fn outbox(&self) -> Option<&dyn Outbox>;
+}
+
+/// Identity of an edge: from, to, predicate.
+pub type EdgeKey = (EntityId, EntityId, String);
+
+/// Identity of the entity of a name, which is one per namespace and user. It does not depend on the
+/// tenant, so that it is the same after a move to another one.
+#[must_use]
+pub fn entity_id(namespace: &str, user: &str, name: &str) -> EntityId {
+    let name = walk::folded(name);
+    let parts = [namespace, user, &name];
+    EntityId::from_uuid(uuid::Builder::from_custom_bytes(digest(&parts.map(str::as_bytes))).into_uuid())
+}
+
+/// Name of the entity that a fact of the user `user` is about: the subject `user` goes by the user's id,
+/// where there is one.
+#[must_use]
+pub fn subject_name<'a>(user: &'a str, subject: &'a str) -> &'a str {
+    if subject == "user" && !user.is_empty() { user } else { subject }
+}
+
+/// The edge in which a fact shows, if its value names an entity.
+#[must_use]
+pub fn edge_key(namespace: &str, user: &str, subject: &str, predicate: &str, value: &str) -> EdgeKey {
+    let source = entity_id(namespace, user, subject_name(user, subject));
+    (source, entity_id(namespace, user, value), predicate.to_owned())
 }
 
 /// A kind of node.

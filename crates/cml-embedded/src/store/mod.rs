@@ -8,13 +8,19 @@
 
 mod cache;
 mod graph;
+#[cfg(feature = "full")]
+pub mod neo4j;
 mod outbox;
 #[cfg(feature = "standard")]
 pub mod postgres;
+#[cfg(feature = "full")]
+pub mod redis;
 #[cfg(any(feature = "lite", feature = "standard"))]
 pub(crate) mod sql;
 #[cfg(feature = "lite")]
 pub mod sqlite;
+#[cfg(feature = "full")]
+mod tls;
 mod transfer;
 
 use std::{
@@ -36,10 +42,10 @@ use cml_core::{
 use half::f16;
 
 pub use self::{
-    cache::{Cache, CacheKey},
+    cache::{Cache, CacheKey, Kept, LocalCache, Settled, Ticket},
     graph::{
-        EntityNode, GraphChanges, GraphKey, GraphKind, GraphProjection, GraphStore, Near, NearMemory,
-        RecordNode,
+        EdgeKey, EntityNode, GraphChanges, GraphDatabase, GraphKey, GraphKind, GraphProjection, GraphStore,
+        GraphTables, Near, NearMemory, RecordNode, edge_key, entity_id, subject_name,
     },
     outbox::{Lease, Outbox, OutboxRow, OutboxStatus, Projected},
     transfer::{Known, RowKind},
@@ -56,7 +62,10 @@ pub type ModelId = i64;
 /// Every method is a read but for [`commit`](Self::commit) and the two that open and close a
 /// generation of vectors. Reads see what was committed before they began.
 #[async_trait]
-pub trait Store: Debug + Send + Sync + 'static {
+pub trait Store: GraphTables {
+    /// The knowledge graph in the store's own tables.
+    fn graph(&self) -> &dyn GraphStore;
+
     /// Applies the whole change set in one transaction, or nothing of it.
     ///
     /// When this returns [`Outcome::Committed`] the rows are durable. A dropped future neither undoes
@@ -255,10 +264,10 @@ pub struct ChangeSet {
     /// What must hold, else nothing is applied.
     pub require: Vec<Precondition>,
     /// Removes every row of the subject from every table, facts and entities that lose their last
-    /// evidence or mention, leaves tombstones, raises the epoch, and clears free pages.
+    /// evidence or mention, with the edges of either, leaves tombstones, raises the epoch, and clears free pages.
     pub erase: Option<Subject>,
     /// Removes records with versions, vectors, words, mentions, evidence and the facts and entities
-    /// that lose their last evidence or mention. A message or turn that loses its last record goes too.
+    /// that lose their last evidence or mention, with the edges of either. A message or turn that loses its last record goes too.
     pub delete_records: Vec<MemoryId>,
     /// Opened where no session of this id exists; an existing one is left as it is.
     pub sessions: Vec<Session>,
@@ -287,6 +296,8 @@ pub struct ChangeSet {
     pub entities: Vec<Entity>,
     /// Added unless there.
     pub mentions: Vec<Mention>,
+    /// Edges that are removed; those without a row are passed over.
+    pub cut: Vec<EdgeKey>,
     /// Put, one per (source, target, predicate).
     pub edges: Vec<Edge>,
     /// Strengthens records that were said again; no new version.

@@ -7,7 +7,7 @@ use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use cml_core::Result;
+use cml_core::{BoxStream, Result};
 use uuid::Uuid;
 
 use super::GraphKey;
@@ -19,7 +19,12 @@ pub trait Outbox: Debug + Send + Sync + 'static {
     /// row is due.
     async fn lease(&self, length: Duration) -> Result<Option<Lease>>;
 
+    /// Takes this tenant for so long, whether anything of it is due or not. `None` while somebody else
+    /// holds it.
+    async fn lease_of(&self, tenant: &str, length: Duration) -> Result<Option<Lease>>;
+
     /// The next rows, oldest first, and the lease is held for `length` from now. `None` when it was lost.
+    /// A limit of 0 only prolongs the lease.
     async fn take(&self, lease: &Lease, length: Duration, limit: usize) -> Result<Option<Vec<OutboxRow>>>;
 
     /// Removes rows that were projected; `false`, and nothing changed, when the lease was lost.
@@ -31,13 +36,16 @@ pub trait Outbox: Debug + Send + Sync + 'static {
     /// Ends the lease. The tenant is due again after `pause`; without one, at once.
     async fn give_back(&self, lease: &Lease, pause: Option<Duration>) -> Result<()>;
 
+    /// Hints, which may be lost, that some process left rows. Ends never.
+    fn added(&self) -> BoxStream<'static, ()>;
+
     /// How much waits: of one tenant or of all.
     async fn status(&self, tenant: Option<&str>) -> Result<OutboxStatus>;
 
     /// Makes the dead rows of a tenant due again, and says how many.
     async fn replay(&self, tenant: &str) -> Result<u64>;
 
-    /// Lets everything of a tenant be projected anew, in place of what waits.
+    /// Lets everything of a tenant be projected anew, in place of what waits and of what is dead.
     async fn rebuild(&self, tenant: &str) -> Result<()>;
 }
 

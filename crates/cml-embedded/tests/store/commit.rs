@@ -12,15 +12,31 @@ use cml_core::{
 };
 use cml_embedded::store::{
     Access, ChangeSet, Changed, IdempotencyRow, KeyOf, Outcome, Precondition, RecordPut, Reinforcement,
-    Select, SlotOf, Store, Tail, TenantState, TurnOf, Wanted,
+    Select, SlotOf, Tail, TenantState, TurnOf, Wanted,
 };
 use serde_json::json;
 
 use crate::fixtures::*;
 
-#[tokio::test]
-async fn a_write_comes_back_as_it_was() -> TestResult {
-    let store = memory().await?;
+on_each_store![
+    a_write_comes_back_as_it_was,
+    each_precondition_holds_or_refuses,
+    an_idempotency_key_is_used_until_it_expires,
+    writers_share_commits_and_each_is_applied_once,
+    of_writers_with_the_same_precondition_one_wins_and_the_others_leave_nothing,
+    a_change_set_that_fails_leaves_nothing_and_disturbs_no_other,
+    a_dropped_commit_is_applied_whole,
+    messages_are_numbered_in_their_session,
+    observe_answers_what_exists,
+    the_newest_record_of_a_digest_counts,
+    reinforcement_raises_and_access_counts_without_a_change,
+    the_list_of_changes_has_no_gap,
+    a_long_list_of_changes_is_cut,
+    rows_are_added_once,
+];
+
+async fn a_write_comes_back_as_it_was(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut rich = record("Ana moved to Lisbon");
     rich.user_id = "ana".into();
     rich.agent_id = "bot".into();
@@ -39,7 +55,7 @@ async fn a_write_comes_back_as_it_was() -> TestResult {
     let mut changes = write(&rich);
     changes.versions.push(RecordVersion::new(rich.clone(), at(5)));
     changes.messages[0].turn_id = "t1".into();
-    let committed = commit(&store, changes).await?;
+    let committed = commit(&*store, changes).await?;
     assert_eq!(committed.seq, 2);
 
     assert_eq!(store.records("acme", &[MemoryId::new(), rich.id]).await?, [rich.clone()]);
@@ -70,9 +86,8 @@ async fn a_write_comes_back_as_it_was() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn each_precondition_holds_or_refuses() -> TestResult {
-    let store = memory().await?;
+async fn each_precondition_holds_or_refuses(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut first = record("I live in Porto");
     first.session_id = "s".into();
     first.key = Some("home".into());
@@ -88,7 +103,7 @@ async fn each_precondition_holds_or_refuses() -> TestResult {
         scope,
         expires_at: at(60),
     });
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
 
     let digest = *first.id.as_uuid().as_bytes();
     let key = |key: &str| KeyOf { namespace: "default".into(), user: String::new(), key: key.into() };
@@ -124,14 +139,13 @@ async fn each_precondition_holds_or_refuses() -> TestResult {
         (Precondition::Model(1), true),
         (Precondition::Model(2), false),
     ] {
-        assert_eq!(holds(&store, precondition.clone()).await?, expected, "{precondition:?}");
+        assert_eq!(holds(&*store, precondition.clone()).await?, expected, "{precondition:?}");
     }
     Ok(())
 }
 
-#[tokio::test]
-async fn an_idempotency_key_is_used_until_it_expires() -> TestResult {
-    let store = memory().await?;
+async fn an_idempotency_key_is_used_until_it_expires(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let row = |expires: i64| IdempotencyRow {
         key: "write:k".into(),
         request: [1; 16],
@@ -147,12 +161,12 @@ async fn an_idempotency_key_is_used_until_it_expires() -> TestResult {
         changes.idempotency.push(row(expires));
         changes
     };
-    commit(&store, keyed(0, 60)).await?;
+    commit(&*store, keyed(0, 60)).await?;
     let refused = store.commit(keyed(59, 120)).await?;
     assert_eq!(refused, Outcome::Refused(Precondition::Unused("write:k".into())));
     let wanted = Wanted { idempotency: vec!["write:k".into()], now: at(59), ..Wanted::default() };
     assert_eq!(store.observe("acme", &wanted).await?.idempotency.get("write:k"), Some(&row(60)));
-    commit(&store, keyed(60, 120)).await?;
+    commit(&*store, keyed(60, 120)).await?;
     assert_eq!(store.observe("acme", &wanted).await?.idempotency.get("write:k"), Some(&row(120)));
     let later = Wanted { now: at(120), ..wanted };
     assert!(store.observe("acme", &later).await?.idempotency.is_empty());
@@ -163,16 +177,15 @@ fn fallible_scope() -> cml_core::Scope {
     scope().unwrap_or_default()
 }
 
-#[tokio::test]
-async fn writers_share_commits_and_each_is_applied_once() -> TestResult {
-    let (_folder, store) = file().await?;
+async fn writers_share_commits_and_each_is_applied_once(kind: Kind) -> TestResult {
+    let store = kind.shared_store().await?;
     let writers: Vec<_> = (0..64)
         .map(|index| {
             let store = store.clone();
             tokio::spawn(async move {
                 let mut text = record(&format!("text {index}"));
                 text.session_id = "s".into();
-                commit(&store, write(&text)).await?;
+                commit(&*store, write(&text)).await?;
                 TestResult::Ok(text.id)
             })
         })
@@ -193,9 +206,10 @@ async fn writers_share_commits_and_each_is_applied_once() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn of_writers_with_the_same_precondition_one_wins_and_the_others_leave_nothing() -> TestResult {
-    let (_folder, store) = file().await?;
+async fn of_writers_with_the_same_precondition_one_wins_and_the_others_leave_nothing(
+    kind: Kind,
+) -> TestResult {
+    let store = kind.shared_store().await?;
     let writers: Vec<_> = (0..32)
         .map(|index| {
             let store = store.clone();
@@ -217,13 +231,12 @@ async fn of_writers_with_the_same_precondition_one_wins_and_the_others_leave_not
     Ok(())
 }
 
-#[tokio::test]
-async fn a_change_set_that_fails_leaves_nothing_and_disturbs_no_other() -> TestResult {
-    let (_folder, store) = file().await?;
+async fn a_change_set_that_fails_leaves_nothing_and_disturbs_no_other(kind: Kind) -> TestResult {
+    let store = kind.shared_store().await?;
     let mut taken = record("first");
     taken.session_id = "s".into();
     taken.key = Some("key".into());
-    commit(&store, write(&taken)).await?;
+    commit(&*store, write(&taken)).await?;
     let writers: Vec<_> = (0..16)
         .map(|index| {
             let store = store.clone();
@@ -252,34 +265,32 @@ async fn a_change_set_that_fails_leaves_nothing_and_disturbs_no_other() -> TestR
     Ok(())
 }
 
-#[tokio::test]
-async fn a_dropped_commit_is_applied_whole() -> TestResult {
-    let store = memory().await?;
+async fn a_dropped_commit_is_applied_whole(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("dropped");
     {
         let mut commit = store.commit(write(&text));
         // Handed over at the first poll, not awaited to the end.
         assert!(commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
-    commit(&store, ChangeSet::new("acme")).await?;
+    commit(&*store, ChangeSet::new("acme")).await?;
     assert_eq!(store.records("acme", &[text.id]).await?, [text]);
     assert_eq!(store.indexed("acme", 1, Select::After(None, 10)).await?.len(), 1);
     Ok(())
 }
 
-#[tokio::test]
-async fn messages_are_numbered_in_their_session() -> TestResult {
-    let store = memory().await?;
+async fn messages_are_numbered_in_their_session(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut changes = ChangeSet::new("acme");
     for (index, session) in ["a", "b", "a", "", "a"].into_iter().enumerate() {
         let mut text = record(&format!("text {index}"));
         text.session_id = session.into();
         add(&mut changes, &text, DIMENSIONS);
     }
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     let mut late = record("late");
     late.session_id = "a".into();
-    commit(&store, write(&late)).await?;
+    commit(&*store, write(&late)).await?;
     let numbers = async |session: &str| -> TestResult<Vec<u64>> {
         let messages = store.messages(&scope()?, session, 0, 10).await?;
         Ok(messages.iter().map(|message| message.seq).collect())
@@ -290,7 +301,7 @@ async fn messages_are_numbered_in_their_session() -> TestResult {
     // A turn that is put again without its message keeps the message's number.
     let mut again = ChangeSet::new("acme");
     again.turns.push(turn(&late));
-    commit(&store, again).await?;
+    commit(&*store, again).await?;
     assert_eq!(store.turns("acme", Select::Ids(&[late.message_id])).await?[0].seq, 4);
     let wanted = Wanted { last_messages: vec!["a".into(), "none".into()], ..Wanted::default() };
     let observed = store.observe("acme", &wanted).await?;
@@ -299,9 +310,8 @@ async fn messages_are_numbered_in_their_session() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn observe_answers_what_exists() -> TestResult {
-    let store = memory().await?;
+async fn observe_answers_what_exists(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     assert_eq!(store.observe("acme", &Wanted::default()).await?.state, TenantState::default());
     let mut text = record("I live in Porto");
     text.session_id = "s".into();
@@ -316,7 +326,7 @@ async fn observe_answers_what_exists() -> TestResult {
     changes.records.push(RecordPut { record: second, dedup: None });
     add_fact(&mut changes, &residence);
     add_fact(&mut changes, &closed);
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     let of = TurnOf { session: "s".into(), role: Role::User, turn_id: "t1".into() };
     let key = KeyOf { namespace: "default".into(), user: String::new(), key: "home".into() };
     let slot = SlotOf {
@@ -350,24 +360,22 @@ async fn observe_answers_what_exists() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn the_newest_record_of_a_digest_counts() -> TestResult {
-    let store = memory().await?;
+async fn the_newest_record_of_a_digest_counts(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let (old, new) = (record("same"), record("same"));
     for text in [&new, &old] {
         let mut changes = write(text);
         changes.records[0].dedup = Some([5; 16]);
-        commit(&store, changes).await?;
+        commit(&*store, changes).await?;
     }
-    assert!(holds(&store, Precondition::Dedup([5; 16], Some(new.id))).await?);
+    assert!(holds(&*store, Precondition::Dedup([5; 16], Some(new.id))).await?);
     Ok(())
 }
 
-#[tokio::test]
-async fn reinforcement_raises_and_access_counts_without_a_change() -> TestResult {
-    let store = memory().await?;
+async fn reinforcement_raises_and_access_counts_without_a_change(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("said again");
-    commit(&store, write(&text)).await?;
+    commit(&*store, write(&text)).await?;
     let mut changes = ChangeSet::new("acme");
     for confidence in [0.9, 0.5] {
         changes.reinforced.push(Reinforcement {
@@ -376,13 +384,13 @@ async fn reinforcement_raises_and_access_counts_without_a_change() -> TestResult
             at: at(10),
         });
     }
-    let seq = commit(&store, changes).await?.seq;
+    let seq = commit(&*store, changes).await?.seq;
     assert_eq!(seq, 4);
     let mut changes = ChangeSet::new("acme");
     changes.accessed.push(Access { id: text.id, count: 2, at: at(30) });
     changes.accessed.push(Access { id: text.id, count: 1, at: at(20) });
     changes.accessed.push(Access { id: MemoryId::new(), count: 1, at: at(20) });
-    assert_eq!(commit(&store, changes).await?.seq, 4);
+    assert_eq!(commit(&*store, changes).await?.seq, 4);
     let stored = store.records("acme", &[text.id]).await?.remove(0);
     assert_eq!(
         (stored.access_count, stored.last_accessed_at, stored.confidence.get()),
@@ -392,14 +400,13 @@ async fn reinforcement_raises_and_access_counts_without_a_change() -> TestResult
     Ok(())
 }
 
-#[tokio::test]
-async fn the_list_of_changes_has_no_gap() -> TestResult {
-    let store = memory().await?;
+async fn the_list_of_changes_has_no_gap(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("text");
     let residence = fact(&text, "Porto");
     let mut changes = write(&text);
     add_fact(&mut changes, &residence);
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     let expected = vec![
         (1, Changed::Record(text.id)),
         (2, Changed::Turn(text.message_id)),
@@ -414,15 +421,14 @@ async fn the_list_of_changes_has_no_gap() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_long_list_of_changes_is_cut() -> TestResult {
-    let store = memory().await?;
+async fn a_long_list_of_changes_is_cut(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let template = turn(&record(""));
     // 211 000 changes, so that the list was cut to its last 200 000 at 210 000.
     for _ in 0..211 {
         let mut changes = ChangeSet::new("acme");
         changes.turns = (0..1000).map(|_| template.clone()).collect();
-        commit(&store, changes).await?;
+        commit(&*store, changes).await?;
     }
     assert_eq!(store.changes("acme", 9_999, 1).await?, Tail::Gone);
     let Tail::Rows(rows) = store.changes("acme", 10_000, usize::MAX).await? else {
@@ -432,9 +438,8 @@ async fn a_long_list_of_changes_is_cut() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn rows_are_added_once() -> TestResult {
-    let store = memory().await?;
+async fn rows_are_added_once(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("text");
     let mut changes = write(&text);
     let residence = fact(&text, "Porto");
@@ -442,10 +447,10 @@ async fn rows_are_added_once() -> TestResult {
     changes.evidence.push((residence.id, Evidence::Memory(text.id)));
     changes.sessions.push(session(&text));
     changes.events.push(event(&text));
-    commit(&store, changes.clone()).await?;
+    commit(&*store, changes.clone()).await?;
     let mut other = changes;
     other.sessions[0].name = "another name".into();
-    commit(&store, other).await?;
+    commit(&*store, other).await?;
     assert_eq!(store.sessions(&scope()?).await?, [session(&text)]);
     assert_eq!(store.events(&scope()?, &ListEvents::new()).await?.total, 2);
     assert_eq!(store.facts_of("acme", &[text.id]).await?[0].evidence.len(), 1);

@@ -1,25 +1,26 @@
-//! Erasure by every subject, removal of single records, and that no byte of them is left.
-
-use std::path::Path;
+//! Erasure by every subject, and removal of single records.
 
 use cml_core::{
     EntityId, MemoryId, MessageId, Subject,
     memory::{Evidence, FactStatus, MemoryRecord, RecordVersion},
-    ops::{Edge, Entity, FactVersion, ListEvents, ListFacts, ListRequest, Mention},
+    ops::{Edge, Entity, FactVersion, ListEvents, ListRequest, Mention},
 };
 use cml_embedded::store::{
     ChangeSet, Changed, Committed, IdempotencyRow, RecordPut, Removal, Select, Store, Tail,
-    sqlite::SqliteStore,
 };
 use serde_json::json;
 
 use crate::fixtures::*;
 
-/// A word that stands in everything that is to disappear.
-const MARK: &str = "Xylophonist";
+on_each_store![
+    a_tenant_that_is_erased_goes_on_counting,
+    a_fact_that_rests_on_others_too_stays_without_the_name,
+    a_message_goes_with_its_last_record,
+    a_removal_names_the_messages_that_follow_it,
+];
 
 /// A record of ana's and everything that hangs on it; every text holds `mark`.
-fn everything(
+pub(crate) fn everything(
     mark: &str,
     session_id: &str,
     agent: &str,
@@ -93,160 +94,20 @@ fn everything(
     Ok(changes)
 }
 
-/// How often `word` stands in the file, its log and its index.
-fn occurrences(folder: &Path, word: &str) -> TestResult<usize> {
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let bytes = std::fs::read(entry?.path())?;
-        count += bytes.windows(word.len()).filter(|window| *window == word.as_bytes()).count();
-    }
-    Ok(count)
-}
-
-async fn erase(store: &SqliteStore, subject: Subject) -> TestResult<Committed> {
+pub(crate) async fn erase(store: &dyn Store, subject: Subject) -> TestResult<Committed> {
     let mut changes = ChangeSet::new("acme");
     changes.erase = Some(subject);
     commit(store, changes).await
 }
 
-#[tokio::test]
-async fn nothing_of_an_erased_subject_is_left_in_the_files() -> TestResult {
-    for subject in [
-        Subject::Tenant,
-        Subject::Namespace("private".into()),
-        Subject::User("ana".into()),
-        Subject::Agent("Xylophonist-agent".into()),
-        Subject::Session("Xylophonist-session".into()),
-    ] {
-        let (folder, store) = file().await?;
-        for index in 0..60 {
-            let long = index % 7 == 0;
-            let theirs =
-                everything(MARK, "Xylophonist-session", "Xylophonist-agent", "ana", "private", long)?;
-            commit(&store, theirs).await?;
-            commit(&store, everything("Neighbour", "other", "else", "bob", "default", long)?).await?;
-        }
-        assert!(occurrences(folder.path(), MARK)? > 0);
-        let committed = erase(&store, subject.clone()).await?;
-        assert!(committed.removed["records"] >= 60, "{subject:?} {:?}", committed.removed);
-        // Entities and edges belong to a namespace and a user; the others only lose what mentions them.
-        assert!(committed.removed["entities"] >= 120, "{subject:?}");
-        assert_eq!(occurrences(folder.path(), MARK)?, 0, "{subject:?}");
-        let left = if subject == Subject::Tenant { 0 } else { 60 };
-        assert_eq!(store.stats(&scope()?).await?.total_memories, left);
-        assert_eq!(store.facts(&scope()?, &ListFacts::new()).await?.total, left);
-        assert_eq!(store.tenant("acme").await?.epoch, 1);
-        store.close().await?;
-        assert_eq!(occurrences(folder.path(), MARK)?, 0, "{subject:?} after closing");
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn nothing_of_a_deleted_record_is_left_in_the_files() -> TestResult {
-    let (folder, store) = file().await?;
-    for mark in ["Neighbour", MARK, "Neighbour"] {
-        let mut changes = everything(mark, "s", "bot", "ana", "default", true)?;
-        // What is not the record's own goes with its user or its session.
-        changes.idempotency.clear();
-        changes.sessions.clear();
-        changes.events[0].payload.clear();
-        let id = changes.records[0].record.id;
-        commit(&store, changes).await?;
-        if mark == MARK {
-            assert!(occurrences(folder.path(), MARK)? > 0);
-            let mut changes = ChangeSet::new("acme");
-            changes.delete_records.push(id);
-            let removed = commit(&store, changes).await?.removed;
-            let tables = [
-                "edges",
-                "embeddings",
-                "entities",
-                "fact_evidence",
-                "fact_versions",
-                "facts",
-                "mentions",
-                "messages",
-                "record_versions",
-                "records",
-                "terms",
-            ];
-            assert_eq!(removed.keys().collect::<Vec<_>>(), tables);
-            assert_eq!(occurrences(folder.path(), MARK)?, 0);
-        }
-    }
-    Ok(())
-}
-
-/// Rows that come, grow, shrink and go in random order move others within and between pages, where
-/// copies of them stay.
-#[tokio::test]
-async fn nothing_is_left_in_the_gaps_of_pages_that_were_often_rewritten() -> TestResult {
-    for erased in [false, true] {
-        let (folder, store) = file().await?;
-        let mut state = 0x2545_f491_4f6c_dd1d_u64;
-        let mut random = move |below: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % below
-        };
-        let mut live: Vec<MemoryRecord> = Vec::new();
-        let words = |mark: &str, length: u64| format!("{mark} ").repeat(1 + (length as usize) % 40);
-        for step in 0..600 {
-            let mut changes = ChangeSet::new("acme");
-            let chosen = random(live.len().max(1) as u64) as usize;
-            match random(4) {
-                0 if live.len() > 10 => changes.delete_records.push(live.swap_remove(chosen).id),
-                1 if live.len() > 10 => {
-                    let text = &mut live[chosen];
-                    changes.versions.push(RecordVersion::new(text.clone(), at(step)));
-                    text.version += 1;
-                    text.text = words(&text.user_id, random(1000));
-                    changes.turns.push(turn(text));
-                    changes.records.push(RecordPut { record: text.clone(), dedup: None });
-                }
-                _ => {
-                    let user = if random(2) == 0 { MARK } else { "Neighbour" };
-                    let mut text = record(&words(user, random(1000)));
-                    text.id = uuid::Uuid::from_u64_pair(random(u64::MAX), random(u64::MAX)).into();
-                    text.user_id = user.into();
-                    text.session_id = format!("s{}", random(5));
-                    add(&mut changes, &text, DIMENSIONS);
-                    live.push(text);
-                }
-            }
-            commit(&store, changes).await?;
-        }
-        let (theirs, others): (Vec<_>, Vec<_>) = live.into_iter().partition(|text| text.user_id == MARK);
-        if erased {
-            erase(&store, Subject::User(MARK.into())).await?;
-        } else {
-            // Events hold no text, but they name their user.
-            for text in theirs {
-                let mut changes = ChangeSet::new("acme");
-                changes.delete_records.push(text.id);
-                commit(&store, changes).await?;
-            }
-            erase(&store, Subject::User("nobody".into())).await?;
-            store.close().await?;
-        }
-        let left = occurrences(folder.path(), &format!("{MARK} "))?;
-        assert_eq!(left, 0, "erased: {erased}");
-        assert!(occurrences(folder.path(), "Neighbour ")? > others.len());
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_tenant_that_is_erased_goes_on_counting() -> TestResult {
-    let store = memory().await?;
+async fn a_tenant_that_is_erased_goes_on_counting(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("text");
-    commit(&store, write(&text)).await?;
+    commit(&*store, write(&text)).await?;
     let mut other = record("other tenant");
     other.tenant_id = "globex".into();
-    commit(&store, write(&other)).await?;
-    let committed = erase(&store, Subject::Tenant).await?;
+    commit(&*store, write(&other)).await?;
+    let committed = erase(&*store, Subject::Tenant).await?;
     assert_eq!(committed.seq, 4);
     let changed = vec![(3, Changed::Record(text.id)), (4, Changed::Turn(text.message_id))];
     assert_eq!(store.changes("acme", 2, 10).await?, Tail::Rows(changed));
@@ -259,9 +120,8 @@ async fn a_tenant_that_is_erased_goes_on_counting() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_fact_that_rests_on_others_too_stays_without_the_name() -> TestResult {
-    let store = memory().await?;
+async fn a_fact_that_rests_on_others_too_stays_without_the_name(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let said = |session: &str| {
         let mut text = record("I live in Porto");
         text.session_id = session.into();
@@ -278,10 +138,10 @@ async fn a_fact_that_rests_on_others_too_stays_without_the_name() -> TestResult 
     add(&mut changes, &second, DIMENSIONS);
     add_fact(&mut changes, &shared);
     add_fact(&mut changes, &alone);
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     let seq = store.tenant("acme").await?.last_seq;
 
-    let committed = erase(&store, Subject::Session("a".into())).await?;
+    let committed = erase(&*store, Subject::Session("a".into())).await?;
     assert_eq!((committed.removed["facts"], committed.removed["messages"]), (1, 1));
     assert!(store.fact("acme", alone.id).await?.is_none());
     let left = store.fact("acme", shared.id).await?.ok_or("no fact")?;
@@ -297,14 +157,13 @@ async fn a_fact_that_rests_on_others_too_stays_without_the_name() -> TestResult 
     ] {
         assert!(changed.contains(&expected), "{expected:?}");
     }
-    erase(&store, Subject::Session("b".into())).await?;
+    erase(&*store, Subject::Session("b".into())).await?;
     assert!(store.fact("acme", shared.id).await?.is_none());
     Ok(())
 }
 
-#[tokio::test]
-async fn a_message_goes_with_its_last_record() -> TestResult {
-    let store = memory().await?;
+async fn a_message_goes_with_its_last_record(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut chunks: Vec<MemoryRecord> = (0..3).map(|index| record(&format!("part {index}"))).collect();
     let message_id = chunks[0].message_id;
     for (index, chunk) in (0..).zip(chunks.iter_mut()) {
@@ -322,12 +181,12 @@ async fn a_message_goes_with_its_last_record() -> TestResult {
     let mut newer = record("newer");
     newer.supersedes_id = Some(chunks[0].id);
     add(&mut changes, &newer, DIMENSIONS);
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
 
     let delete = async |ids: Vec<MemoryId>| {
         let mut changes = ChangeSet::new("acme");
         changes.delete_records = ids;
-        commit(&store, changes).await
+        commit(&*store, changes).await
     };
     let removed = delete(vec![chunks[0].id, MemoryId::new()]).await?.removed;
     assert_eq!((removed["records"], removed["messages"]), (1, 1));
@@ -346,14 +205,13 @@ async fn a_message_goes_with_its_last_record() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_removal_names_the_messages_that_follow_it() -> TestResult {
-    let store = memory().await?;
+async fn a_removal_names_the_messages_that_follow_it(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut texts = Vec::new();
     for (index, user) in ["ana", "bob", "ana", "ana", "bob"].into_iter().enumerate() {
         let mut text = record(&format!("text {index}"));
         (text.session_id, text.user_id) = ("s".into(), user.into());
-        commit(&store, write(&text)).await?;
+        commit(&*store, write(&text)).await?;
         texts.push(text);
     }
     let found = async |removal: Removal| -> TestResult<Vec<(MemoryId, Option<String>)>> {

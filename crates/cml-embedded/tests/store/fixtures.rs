@@ -1,4 +1,6 @@
-//! Rows to put.
+//! Stores, and rows to put.
+
+use std::{any::Any, ops::Deref, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cml_core::{
@@ -9,12 +11,17 @@ use cml_core::{
     },
     provider::EmbeddingModel,
 };
+#[cfg(feature = "lite")]
+use cml_embedded::store::sqlite::{SqliteOptions, SqliteStore};
 use cml_embedded::store::{
     ChangeSet, Committed, EmbeddingPut, Outcome, Precondition, RecordPut, Store, TurnRow, Vector, View,
-    sqlite::{SqliteOptions, SqliteStore},
 };
 use half::f16;
+#[cfg(feature = "lite")]
 use tempfile::TempDir;
+
+#[cfg(feature = "standard")]
+use crate::postgres::fixture::{PostgresStore, Schema, url};
 
 pub(crate) type TestResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -24,10 +31,115 @@ pub(crate) fn model() -> EmbeddingModel {
     EmbeddingModel::new("test", DIMENSIONS)
 }
 
+/// A database that the cases run on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    #[cfg(feature = "lite")]
+    Sqlite,
+    #[cfg(feature = "standard")]
+    Postgres,
+    /// PostgreSQL with row-level security.
+    #[cfg(feature = "standard")]
+    Guarded,
+}
+
+impl Kind {
+    /// Whether this kind can be had here; a service that is missing is said loudly.
+    pub(crate) fn is_there(self) -> bool {
+        match self {
+            #[cfg(feature = "lite")]
+            Self::Sqlite => true,
+            #[cfg(feature = "standard")]
+            Self::Postgres | Self::Guarded => url().is_some(),
+        }
+    }
+
+    /// A new, empty store.
+    pub(crate) async fn store(self) -> TestResult<TestStore> {
+        match self {
+            #[cfg(feature = "lite")]
+            Self::Sqlite => Ok(TestStore::new(memory().await?, ())),
+            #[cfg(feature = "standard")]
+            Self::Postgres => {
+                let schema = Schema::new().ok_or("no server")?;
+                Ok(TestStore::new(schema.open().await?, schema))
+            }
+            #[cfg(feature = "standard")]
+            Self::Guarded => {
+                let mut schema = Schema::new().ok_or("no server")?;
+                let options = schema.guarded().await?;
+                Ok(TestStore::new(PostgresStore::open(options).await?, schema))
+            }
+        }
+    }
+
+    /// A new, empty store that reads while it writes.
+    pub(crate) async fn shared_store(self) -> TestResult<TestStore> {
+        match self {
+            #[cfg(feature = "lite")]
+            Self::Sqlite => {
+                let (folder, store) = file().await?;
+                Ok(TestStore::new(store, folder))
+            }
+            #[cfg(feature = "standard")]
+            Self::Postgres | Self::Guarded => self.store().await,
+        }
+    }
+}
+
+/// A store of some kind, and the place that goes with its last clone.
+#[derive(Clone)]
+pub(crate) struct TestStore {
+    store: Arc<dyn Store>,
+    _place: Arc<dyn Any + Send + Sync>,
+}
+
+impl TestStore {
+    fn new(store: impl Store, place: impl Any + Send + Sync) -> Self {
+        Self { store: Arc::new(store), _place: Arc::new(place) }
+    }
+}
+
+impl Deref for TestStore {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+/// Makes a test of each case for every kind of store.
+macro_rules! on_each_store {
+    ($($case:ident),+ $(,)?) => {
+        #[cfg(feature = "lite")]
+        mod sqlite {
+            crate::fixtures::on_each_store!(Sqlite: $($case),+);
+        }
+        #[cfg(feature = "standard")]
+        mod postgres {
+            crate::fixtures::on_each_store!(Postgres: $($case),+);
+        }
+        #[cfg(feature = "standard")]
+        mod postgres_with_row_level_security {
+            crate::fixtures::on_each_store!(Guarded: $($case),+);
+        }
+    };
+    ($kind:ident: $($case:ident),+) => {
+        $(#[tokio::test]
+        async fn $case() -> crate::fixtures::TestResult {
+            let kind = crate::fixtures::Kind::$kind;
+            if kind.is_there() { super::$case(kind).await } else { Ok(()) }
+        })+
+    };
+}
+pub(crate) use on_each_store;
+
+#[cfg(feature = "lite")]
 pub(crate) async fn memory() -> TestResult<SqliteStore> {
     Ok(SqliteStore::open(SqliteOptions::in_memory(model())).await?)
 }
 
+#[cfg(feature = "lite")]
 pub(crate) async fn file() -> TestResult<(TempDir, SqliteStore)> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(SqliteOptions::file(folder.path().join("memory.db"), model())).await?;
@@ -215,7 +327,7 @@ pub(crate) fn add_fact(changes: &mut ChangeSet, fact: &Fact) {
 }
 
 /// Commits what must not be refused.
-pub(crate) async fn commit(store: &SqliteStore, changes: ChangeSet) -> TestResult<Committed> {
+pub(crate) async fn commit(store: &dyn Store, changes: ChangeSet) -> TestResult<Committed> {
     match store.commit(changes).await? {
         Outcome::Committed(committed) => Ok(committed),
         Outcome::Refused(precondition) => Err(format!("refused by {precondition:?}").into()),
@@ -223,7 +335,7 @@ pub(crate) async fn commit(store: &SqliteStore, changes: ChangeSet) -> TestResul
 }
 
 /// An otherwise empty change set with one precondition.
-pub(crate) async fn holds(store: &SqliteStore, precondition: Precondition) -> TestResult<bool> {
+pub(crate) async fn holds(store: &dyn Store, precondition: Precondition) -> TestResult<bool> {
     let mut changes = ChangeSet::new("acme");
     changes.require.push(precondition.clone());
     match store.commit(changes).await? {

@@ -7,9 +7,19 @@ use cml_core::{
     memory::{FactStatus, MemoryRecord, MemoryStatus, MemoryType, OperationType},
     ops::{ListEvents, ListFacts, ListOrder, ListRequest, OrderBy},
 };
-use cml_embedded::store::{ChangeSet, PageKey, Store, sqlite::SqliteStore};
+use cml_embedded::store::{ChangeSet, PageKey, Store};
 
 use crate::fixtures::*;
+
+on_each_store![
+    pages_over_equal_keys_skip_and_repeat_nothing_while_others_write,
+    a_list_is_filtered,
+    a_search_beyond_ascii_goes_through_every_page,
+    a_scope_sees_its_own,
+    facts_are_listed_as_of_an_instant,
+    events_are_listed_newest_first_and_counted,
+    stats_count_and_measure,
+];
 
 fn key(request: &ListRequest, record: &MemoryRecord) -> PageKey {
     let (number, text) = match request.order_by {
@@ -24,9 +34,8 @@ fn key(request: &ListRequest, record: &MemoryRecord) -> PageKey {
     PageKey { order_by: request.order_by, order: request.order, number, text: text.to_owned(), id: record.id }
 }
 
-#[tokio::test]
-async fn pages_over_equal_keys_skip_and_repeat_nothing_while_others_write() -> TestResult {
-    let store = memory().await?;
+async fn pages_over_equal_keys_skip_and_repeat_nothing_while_others_write(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut changes = ChangeSet::new("acme");
     for index in 0..60_usize {
         let mut text = record(&format!("text {index}"));
@@ -40,7 +49,7 @@ async fn pages_over_equal_keys_skip_and_repeat_nothing_while_others_write() -> T
         add(&mut changes, &text, DIMENSIONS);
     }
     let before: HashSet<MemoryId> = changes.records.iter().map(|put| put.record.id).collect();
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     for order_by in OrderBy::ALL {
         for order in ListOrder::ALL {
             let request = ListRequest::new().with_order_by(*order_by).with_order(*order);
@@ -53,7 +62,7 @@ async fn pages_over_equal_keys_skip_and_repeat_nothing_while_others_write() -> T
                 if seen.len() < 60 {
                     let mut between = record("between");
                     between.timestamp = at(1);
-                    commit(&store, write(&between)).await?;
+                    commit(&*store, write(&between)).await?;
                 }
             }
             let old: Vec<MemoryId> = seen.iter().filter(|id| before.contains(id)).copied().collect();
@@ -65,9 +74,8 @@ async fn pages_over_equal_keys_skip_and_repeat_nothing_while_others_write() -> T
     Ok(())
 }
 
-#[tokio::test]
-async fn a_list_is_filtered() -> TestResult {
-    let store = memory().await?;
+async fn a_list_is_filtered(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut texts = Vec::new();
     for index in 0..4 {
         let mut text = record(["plain 100% text", "ÄRGER im Büro", "Plain_text", "other"][index]);
@@ -85,7 +93,7 @@ async fn a_list_is_filtered() -> TestResult {
     texts[3].event_start = Some(at(-1000));
     texts[3].event_end = Some(at(-900));
     for text in &texts {
-        commit(&store, write(text)).await?;
+        commit(&*store, write(text)).await?;
     }
     let found = async |request: ListRequest| -> TestResult<Vec<usize>> {
         let mut rows = Vec::new();
@@ -117,16 +125,15 @@ async fn a_list_is_filtered() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_search_beyond_ascii_goes_through_every_page() -> TestResult {
-    let store = memory().await?;
+async fn a_search_beyond_ascii_goes_through_every_page(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let mut changes = ChangeSet::new("acme");
     for index in 0..1200 {
         let mut text = record(if index % 400 == 399 { "Straße nach ÉVORA" } else { "nothing" });
         text.written_at = at(index);
         add(&mut changes, &text, DIMENSIONS);
     }
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     let request = ListRequest::new().with_search("évora");
     let found = store.list(&scope()?, &request, None, 2).await?;
     assert_eq!(found.iter().map(|text| text.written_at).collect::<Vec<_>>(), [at(1199), at(799)]);
@@ -135,7 +142,7 @@ async fn a_search_beyond_ascii_goes_through_every_page() -> TestResult {
     Ok(())
 }
 
-async fn visible(store: &SqliteStore, scope: &Scope) -> TestResult<[u64; 6]> {
+async fn visible(store: &dyn Store, scope: &Scope) -> TestResult<[u64; 6]> {
     let records = store.list(scope, &ListRequest::new(), None, 100).await?.len() as u64;
     let messages = store.messages(scope, "s", 0, 100).await?.len() as u64;
     let events = store.events(scope, &ListEvents::new()).await?;
@@ -147,9 +154,8 @@ async fn visible(store: &SqliteStore, scope: &Scope) -> TestResult<[u64; 6]> {
     Ok([records, messages, events.total, facts.total, stats.total_memories, sessions])
 }
 
-#[tokio::test]
-async fn a_scope_sees_its_own() -> TestResult {
-    let store = memory().await?;
+async fn a_scope_sees_its_own(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     for (namespace, user, session_id) in
         [("default", "ana", "s"), ("default", "", "s"), ("default", "bob", "s"), ("notes", "ana", "t")]
     {
@@ -160,20 +166,19 @@ async fn a_scope_sees_its_own() -> TestResult {
         let mut statement = fact(&text, "Porto");
         statement.slot = String::new();
         add_fact(&mut changes, &statement);
-        commit(&store, changes).await?;
+        commit(&*store, changes).await?;
     }
     let whole = scope()?;
-    assert_eq!(visible(&store, &whole).await?, [4, 3, 4, 4, 4, 2]);
-    assert_eq!(visible(&store, &whole.clone().with_namespace("default")?).await?, [3, 3, 3, 3, 3, 1]);
-    assert_eq!(visible(&store, &whole.clone().with_user("ana")?).await?, [3, 2, 3, 3, 3, 2]);
-    assert_eq!(visible(&store, &whole.clone().with_session("t")?).await?, [1, 0, 1, 1, 1, 1]);
-    assert_eq!(visible(&store, &whole.with_tenant("other")?).await?, [0; 6]);
+    assert_eq!(visible(&*store, &whole).await?, [4, 3, 4, 4, 4, 2]);
+    assert_eq!(visible(&*store, &whole.clone().with_namespace("default")?).await?, [3, 3, 3, 3, 3, 1]);
+    assert_eq!(visible(&*store, &whole.clone().with_user("ana")?).await?, [3, 2, 3, 3, 3, 2]);
+    assert_eq!(visible(&*store, &whole.clone().with_session("t")?).await?, [1, 0, 1, 1, 1, 1]);
+    assert_eq!(visible(&*store, &whole.with_tenant("other")?).await?, [0; 6]);
     Ok(())
 }
 
-#[tokio::test]
-async fn facts_are_listed_as_of_an_instant() -> TestResult {
-    let store = memory().await?;
+async fn facts_are_listed_as_of_an_instant(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("text");
     let (mut old, mut new) = (fact(&text, "Lisbon"), fact(&text, "Berlin"));
     (old.status, old.valid_to) = (FactStatus::Superseded, Some(at(50)));
@@ -181,7 +186,7 @@ async fn facts_are_listed_as_of_an_instant() -> TestResult {
     let mut changes = write(&text);
     add_fact(&mut changes, &old);
     add_fact(&mut changes, &new);
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     let values = async |request: ListFacts| -> TestResult<Vec<String>> {
         Ok(store.facts(&scope()?, &request).await?.items.into_iter().map(|fact| fact.value).collect())
     };
@@ -197,9 +202,8 @@ async fn facts_are_listed_as_of_an_instant() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn events_are_listed_newest_first_and_counted() -> TestResult {
-    let store = memory().await?;
+async fn events_are_listed_newest_first_and_counted(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     for index in 0..5 {
         let mut text = record("text");
         text.written_at = at(index);
@@ -207,7 +211,7 @@ async fn events_are_listed_newest_first_and_counted() -> TestResult {
         if index == 3 {
             changes.events[0].operation = OperationType::Update;
         }
-        commit(&store, changes).await?;
+        commit(&*store, changes).await?;
     }
     let page = store.events(&scope()?, &ListEvents::new().with_limit(2_usize).with_offset(1_usize)).await?;
     assert_eq!(page.total, 5);
@@ -219,15 +223,14 @@ async fn events_are_listed_newest_first_and_counted() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn stats_count_and_measure() -> TestResult {
-    let store = memory().await?;
+async fn stats_count_and_measure(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let (mut one, mut two) = (record("12345"), record("1234567890"));
     (one.timestamp, two.timestamp) = (at(7), at(3));
     (one.confidence, two.confidence) = (Score::new(0.25)?, Score::new(0.75)?);
     two.status = MemoryStatus::Silent;
-    commit(&store, write(&one)).await?;
-    commit(&store, write(&two)).await?;
+    commit(&*store, write(&one)).await?;
+    commit(&*store, write(&two)).await?;
     let stats = store.stats(&scope()?).await?;
     assert_eq!((stats.total_memories, stats.active_memories, stats.silent_memories), (2, 1, 1));
     assert_eq!((stats.oldest_memory, stats.newest_memory), (Some(at(3)), Some(at(7))));

@@ -134,7 +134,7 @@ async fn a_newer_schema_is_a_conflict() -> TestResult {
     connection.close().await?;
     let error = open(&path).await.expect_err("a newer schema");
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(error.message().contains("999") && error.message().contains("up to 1"), "{error}");
+    assert!(error.message().contains("999") && error.message().contains("up to 2"), "{error}");
     Ok(())
 }
 

@@ -5,13 +5,20 @@ use cml_core::{
     memory::{Evidence, RecordVersion},
     ops::{Edge, EmbeddingRow, Entity, ExportLine, FactVersion, Mention},
 };
-use cml_embedded::store::{ChangeSet, EmbeddingPut, Known, RowKind, Store, View, sqlite::SqliteStore};
+use cml_embedded::store::{ChangeSet, EmbeddingPut, Known, RowKind, Store, View};
 
 use crate::fixtures::*;
 
+on_each_store![
+    pages_of_any_size_make_the_same_export,
+    rows_are_known_as_absent_stored_out_of_reach_and_erased,
+    placed_messages_keep_free_numbers_and_their_order,
+    vectors_of_a_former_text_are_removed_and_new_ones_are_listed_as_changes,
+];
+
 /// Three rows or more of every kind.
-async fn filled() -> TestResult<SqliteStore> {
-    let store = memory().await?;
+async fn filled(kind: Kind) -> TestResult<TestStore> {
+    let store = kind.store().await?;
     for index in 0..3_i64 {
         let mut text = record(&format!("text {index}"));
         text.session_id = format!("s{}", index % 2);
@@ -44,20 +51,19 @@ async fn filled() -> TestResult<SqliteStore> {
             let predicate = predicate.to_owned();
             changes.edges.push(Edge { source: ids[0], target: ids[1], predicate, confidence: 0.1 + 0.2 });
         }
-        commit(&store, changes).await?;
+        commit(&*store, changes).await?;
     }
     Ok(store)
 }
 
-async fn lines(store: &SqliteStore, kind: RowKind) -> TestResult<Vec<ExportLine>> {
+async fn lines(store: &dyn Store, kind: RowKind) -> TestResult<Vec<ExportLine>> {
     Ok(store.export(&scope()?, kind, None, 1000).await?)
 }
 
-#[tokio::test]
-async fn pages_of_any_size_make_the_same_export() -> TestResult {
-    let store = filled().await?;
+async fn pages_of_any_size_make_the_same_export(kind: Kind) -> TestResult {
+    let store = filled(kind).await?;
     for kind in RowKind::ALL {
-        let whole = lines(&store, kind).await?;
+        let whole = lines(&*store, kind).await?;
         assert!(whole.len() >= 2, "{kind:?}");
         assert!(whole.iter().all(|line| RowKind::of(line) == Some(kind)));
         for limit in 1..=whole.len() {
@@ -76,11 +82,10 @@ async fn pages_of_any_size_make_the_same_export() -> TestResult {
     Ok(())
 }
 
-#[tokio::test]
-async fn rows_are_known_as_absent_stored_out_of_reach_and_erased() -> TestResult {
-    let (store, empty) = (filled().await?, memory().await?);
+async fn rows_are_known_as_absent_stored_out_of_reach_and_erased(kind: Kind) -> TestResult {
+    let (store, empty) = (filled(kind).await?, kind.store().await?);
     for kind in RowKind::ALL {
-        let rows = lines(&store, kind).await?;
+        let rows = lines(&*store, kind).await?;
         assert_eq!(store.known(&scope()?, &[]).await?, []);
         let stored = match kind {
             RowKind::Record | RowKind::Fact => Known::Stored(1),
@@ -98,7 +103,7 @@ async fn rows_are_known_as_absent_stored_out_of_reach_and_erased() -> TestResult
 
     let mut record = record("a record alone");
     record.version = 7;
-    commit(&store, ChangeSet { embeddings: Vec::new(), ..write(&record) }).await?;
+    commit(&*store, ChangeSet { embeddings: Vec::new(), ..write(&record) }).await?;
     let vector = |view: &str| {
         ExportLine::Embedding(EmbeddingRow {
             memory_id: record.id,
@@ -116,10 +121,10 @@ async fn rows_are_known_as_absent_stored_out_of_reach_and_erased() -> TestResult
 
     let mut erased = Vec::new();
     for kind in RowKind::ALL {
-        erased.push((kind, lines(&store, kind).await?));
+        erased.push((kind, lines(&*store, kind).await?));
     }
     let erase = ChangeSet { erase: Some(Subject::Tenant), ..ChangeSet::new("acme") };
-    commit(&store, erase).await?;
+    commit(&*store, erase).await?;
     for (kind, rows) in erased {
         let expected = match kind {
             RowKind::Entity | RowKind::Edge => Known::OutOfReach,
@@ -130,9 +135,8 @@ async fn rows_are_known_as_absent_stored_out_of_reach_and_erased() -> TestResult
     Ok(())
 }
 
-#[tokio::test]
-async fn placed_messages_keep_free_numbers_and_their_order() -> TestResult {
-    let store = memory().await?;
+async fn placed_messages_keep_free_numbers_and_their_order(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let place = async |numbers: &[u64]| -> TestResult<u64> {
         let mut changes = ChangeSet::new("acme");
         for number in numbers {
@@ -145,7 +149,7 @@ async fn placed_messages_keep_free_numbers_and_their_order() -> TestResult {
             changes.turns.push(turn);
             changes.placed.push(message);
         }
-        Ok(commit(&store, changes).await?.moved)
+        Ok(commit(&*store, changes).await?.moved)
     };
     let log = async || -> TestResult<Vec<(u64, String)>> {
         let messages = store.messages(&scope()?, "s", 0, 100).await?;
@@ -167,21 +171,20 @@ async fn placed_messages_keep_free_numbers_and_their_order() -> TestResult {
     let mut placed = message(&text);
     (placed.id, placed.seq, placed.text) = (MessageId::new(), 20, "placed".into());
     changes.placed.push(placed);
-    commit(&store, changes).await?;
+    commit(&*store, changes).await?;
     assert_eq!(log().await?[6..], [(20, "placed".to_owned()), (21, "appended".to_owned())]);
     Ok(())
 }
 
-#[tokio::test]
-async fn vectors_of_a_former_text_are_removed_and_new_ones_are_listed_as_changes() -> TestResult {
-    let store = memory().await?;
+async fn vectors_of_a_former_text_are_removed_and_new_ones_are_listed_as_changes(kind: Kind) -> TestResult {
+    let store = kind.store().await?;
     let text = record("text");
-    commit(&store, write(&text)).await?;
+    commit(&*store, write(&text)).await?;
     let before = store.tenant("acme").await?.last_seq;
-    commit(&store, ChangeSet { unembed: vec![text.id], ..ChangeSet::new("acme") }).await?;
+    commit(&*store, ChangeSet { unembed: vec![text.id], ..ChangeSet::new("acme") }).await?;
     assert_eq!(store.count_unembedded(1).await?, 1);
     let vectors = vec![embedding(text.id, DIMENSIONS)];
-    commit(&store, ChangeSet { embeddings: vectors, ..ChangeSet::new("acme") }).await?;
+    commit(&*store, ChangeSet { embeddings: vectors, ..ChangeSet::new("acme") }).await?;
     assert_eq!(store.count_unembedded(1).await?, 0);
     let changes = store.changes("acme", before, 10).await?;
     let changed = cml_embedded::store::Changed::Record(text.id);

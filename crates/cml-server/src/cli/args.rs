@@ -7,6 +7,7 @@ use super::{
     doctor::Doctor,
     facts::Facts,
     forget::{Erase, Forget},
+    graph::Graph,
     keys::{Completions, HashKey},
     maintenance::{Events, Jobs},
     parse::names,
@@ -141,6 +142,9 @@ pub(crate) enum Command {
     /// Facts and constraints
     #[command(subcommand)]
     Facts(Facts),
+    /// The knowledge graph: entities and what relates them
+    #[command(subcommand)]
+    Graph(Graph),
     /// Background work
     #[command(subcommand)]
     Jobs(Jobs),
@@ -167,6 +171,24 @@ mod tests {
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_graph_has_its_verbs() {
+        for verb in [
+            &["stats"][..],
+            &["overview", "-n", "5"],
+            &["explore", "Ana", "--depth", "3"],
+            &["search", "an", "--limit", "5"],
+            &["sync"],
+            &["replay"],
+            &["rebuild"],
+            &["repair"],
+        ] {
+            let cli = Cli::try_parse_from([&["cml", "graph"], verb].concat());
+            assert!(matches!(cli, Ok(Cli { command: Command::Graph(_), .. })), "{verb:?}");
+        }
+        assert!(Cli::try_parse_from(["cml", "graph", "explore"]).is_err());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod findings;
 mod local;
+mod reach;
 mod server;
+mod services;
 
 use clap::Args;
 use cml::config::{Mode, Sources};
@@ -45,6 +47,7 @@ async fn examine(global: &Global, findings: &mut Findings) {
     match setup.config.mode {
         Mode::Lite => local::examine(&setup, findings).await,
         Mode::Http => server::examine(&setup.config, findings).await,
+        Mode::Standard | Mode::Full => services::examine(&setup.config, findings).await,
         mode => findings.error("mode", &mode.not_compiled(), "choose another mode"),
     }
     if setup.config.mode != Mode::Http {

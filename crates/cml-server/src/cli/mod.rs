@@ -5,6 +5,7 @@ mod doctor;
 mod exit;
 mod facts;
 mod forget;
+mod graph;
 mod input;
 mod keys;
 mod log;
@@ -93,6 +94,7 @@ async fn verb(command: Command, memory: &Memory, output: &Output) -> Done {
         Command::Jobs(command) => command.run(memory, output).await,
         Command::Sessions(command) => command.run(memory, output).await,
         Command::Facts(command) => command.run(memory, output).await,
+        Command::Graph(command) => command.run(memory, output).await,
         Command::Export(arguments) => arguments.run(memory, output).await,
         Command::Import(arguments) => arguments.run(memory, output).await,
         _ => Err(Failure::from(Error::new(ErrorKind::Internal, "the verb needs no memory"))),

@@ -40,7 +40,7 @@ impl Serve {
         let config = &setup.config;
         if config.mode == Mode::Http {
             let error = Error::new(ErrorKind::Config, "mode: a server keeps memories itself, so not http");
-            return Err(error.with_suggestion("use --mode lite, or --db PATH").into());
+            return Err(error.with_suggestion("use --mode lite, standard or full, or --db PATH").into());
         }
         setup.prepare()?;
         let (keys, made) = keys(&setup)?;

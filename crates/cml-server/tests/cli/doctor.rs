@@ -83,3 +83,23 @@ fn the_doctor_judges_a_server_and_a_key() -> Result {
     assert!(foreign.code == Some(1) && foreign.stdout.contains("may not use the tenant acme"), "{foreign:?}");
     Ok(())
 }
+
+#[test]
+fn the_doctor_names_the_service_that_is_missing() -> Result {
+    let place = Place::new()?;
+    let run = place.run(&["doctor", "--mode", "full"])?;
+    assert_eq!(run.code, Some(1));
+    for option in
+        ["postgres.url (CML_POSTGRES_URL)", "neo4j.url (CML_NEO4J_URL)", "redis.url (CML_REDIS_URL)"]
+    {
+        assert!(run.stdout.contains(option), "{run:?}");
+    }
+    let wrong = place
+        .command(&["doctor", "--mode", "standard"])
+        .env("CML_POSTGRES_URL", "mysql://ana:hidden@db.example/cml")
+        .output()?;
+    let wrong = Run::of(wrong)?;
+    assert!(wrong.code == Some(1) && wrong.stdout.contains("CML_POSTGRES_URL: must be"), "{wrong:?}");
+    assert!(!format!("{wrong:?}").contains("hidden"), "{wrong:?}");
+    Ok(())
+}

@@ -12,7 +12,11 @@ async fn routes(world: &World) -> Outcome<Vec<(String, String)>> {
     let mut routes = Vec::new();
     for (path, methods) in paths {
         let api = path.strip_prefix("/api/v1").unwrap_or_default();
-        if api.starts_with("/dashboard") || api.starts_with("/admin") || api.ends_with("/evidence") {
+        if api.starts_with("/dashboard")
+            || api.starts_with("/admin")
+            || api.starts_with("/graph")
+            || api.ends_with("/evidence")
+        {
             for method in methods.as_object().into_iter().flat_map(|methods| methods.keys()) {
                 routes.push((method.to_uppercase(), api.replace("{id}", id)));
             }
@@ -51,6 +55,10 @@ async fn every_route_of_the_contract_is_there() -> Outcome {
         "GET /dashboard/graph/explore",
         "GET /dashboard/graph/search",
         "GET /dashboard/graph/neo4j-config",
+        "GET /graph/sync",
+        "POST /graph/replay",
+        "POST /graph/rebuild",
+        "POST /graph/repair",
         "GET /dashboard/config",
         "PUT /dashboard/config",
         "GET /dashboard/labile",

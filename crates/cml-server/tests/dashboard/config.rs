@@ -21,11 +21,18 @@ async fn every_option_is_shown_and_no_secret() -> Outcome {
     config.http.admin_api_key = Some(SecretString::new("very-secret-key"));
     config.server.rate_limit_rpm = 600;
     config.http.base_url = "http://ana:hidden@localhost:1".to_owned();
+    config.postgres.url = Some(SecretString::new("postgres://ana:hidden@db.example:5432/cml"));
+    config.neo4j.url = Some("bolt://graph.example:7687".to_owned());
+    config.neo4j.password = SecretString::new("hidden");
+    config.redis.url = Some(SecretString::new("redis://:hidden@cache.example"));
     let world = World::with(&config).await?;
     let snapshot = world.get("/dashboard/config").await?;
     let text = snapshot.to_string();
     assert!(!text.contains("very-secret") && !text.contains("hidden"));
-    assert_eq!(field(&snapshot["sections"], "name"), ["general", "http", "embedding", "engine", "server"]);
+    assert_eq!(
+        field(&snapshot["sections"], "name"),
+        ["general", "http", "postgres", "neo4j", "redis", "embedding", "engine", "server"]
+    );
     for option in OPTIONS {
         let item = item(&snapshot, option.key).ok_or(option.key)?;
         assert_eq!(
@@ -37,6 +44,10 @@ async fn every_option_is_shown_and_no_secret() -> Outcome {
     let shown =
         |key: &str, name: &str| item(&snapshot, key).map(|item| item[name].clone()).unwrap_or_default();
     assert_eq!(shown("http.admin_api_key", "value"), "***");
+    assert_eq!(shown("neo4j.password", "value"), "***");
+    assert_eq!(shown("postgres.url", "value"), "postgres://***@db.example:5432");
+    assert_eq!(shown("neo4j.url", "value"), "bolt://graph.example:7687");
+    assert_eq!(shown("redis.url", "value"), "redis://***@cache.example");
     assert_eq!(
         (shown("http.api_key", "value"), shown("http.api_key", "is_secret")),
         (Value::Null, json!(true))
@@ -55,6 +66,10 @@ async fn every_option_is_shown_and_no_secret() -> Outcome {
     for (key, editable) in [
         ("http.api_key", false),
         ("http.base_url", false),
+        ("postgres.url", false),
+        ("neo4j.password", false),
+        ("redis.url", false),
+        ("postgres.max_connections", true),
         ("db_path", false),
         ("server.cors_origins", false),
         ("server.allow_reset", false),
@@ -72,7 +87,9 @@ async fn secrets_and_places_are_refused_and_faults_are_named() -> Outcome {
     let put = async |updates: Value| {
         world.refused("PUT", "/dashboard/config", &json!({ "updates": updates })).await
     };
-    for key in ["http.api_key", "http.admin_api_key", "http.base_url", "db_path", "server.keys_file"] {
+    for key in
+        ["http.api_key", "http.admin_api_key", "http.base_url", "db_path", "postgres.url", "neo4j.password"]
+    {
         let (status, body) = put(json!({ key: "x" })).await?;
         assert_eq!((status, &body["code"]), (403, &json!("permission_denied")), "{key}");
     }

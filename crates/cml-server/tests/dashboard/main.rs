@@ -9,7 +9,9 @@ mod counts;
 mod facts;
 #[path = "../server/fake.rs"]
 mod fake;
+mod graph;
 mod history;
+mod labile;
 mod memories;
 mod retrieval;
 mod runs;

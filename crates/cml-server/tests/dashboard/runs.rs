@@ -1,4 +1,4 @@
-//! Runs of maintenance, over a backend that has them.
+//! Runs of maintenance, over a backend that has them; its graph stands in `graph.rs`.
 
 use std::sync::{
     Arc,
@@ -25,7 +25,7 @@ const DONE: &str = "0192d1f0-0000-7000-8000-000000000002";
 
 /// Jobs that run until they were looked at twice; each tenant has a finished one.
 #[derive(Debug, Default)]
-struct Jobs {
+pub(crate) struct Jobs {
     looks: AtomicUsize,
 }
 
@@ -111,9 +111,13 @@ impl Admin for Jobs {
 
 impl Runs for Jobs {}
 
+/// A backend with these jobs.
+pub(crate) fn with_jobs() -> Fake {
+    Fake { runs: Some(Box::new(Jobs::default())), ..Fake::default() }
+}
+
 async fn world() -> Outcome<World> {
-    let backend = Fake { runs: Some(Box::new(Jobs::default())), ..Fake::default() };
-    World::over(Arc::new(backend), &Config::default()).await
+    World::over(Arc::new(with_jobs()), &Config::default()).await
 }
 
 #[tokio::test]

@@ -1,18 +1,21 @@
 //! A backend of few verbs, which misbehaves on request.
 
 use std::{
+    collections::HashMap,
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use cml_core::{
-    Admin, BoxStream, Capabilities, Error, ErrorKind, Maintenance, MemoryBackend, Result, Scope, Transfer,
+    Admin, BoxStream, Capabilities, Error, ErrorKind, Graph, Maintenance, MemoryBackend, Result, Scope,
+    Transfer,
     memory::{MemoryDetail, MemoryItem},
     ops::{
         EraseRequest, EraseResponse, ExportLine, ExportOptions, ForgetRequest, ForgetResponse, GetRequest,
-        Health, ImportReport, ListPage, ListRequest, ReadRequest, ReadResponse, Stats, TurnRequest,
-        TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
+        Health, ImportReport, ListPage, ListRequest, ReadRequest, ReadResponse, Stats, TenantSummary,
+        TurnRequest, TurnResponse, UpdateRequest, UpdateResponse, WriteRequest, WriteResponse,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -33,10 +36,17 @@ pub(crate) struct Fake {
     pub(crate) exported: Mutex<Vec<ExportLine>>,
     /// What it has beside the verbs and the transfer.
     pub(crate) runs: Option<Box<dyn Runs>>,
+    /// What `health` tells; it fails without.
+    pub(crate) health: Option<Health>,
+    /// What is counted together with other processes; nothing where there is none.
+    pub(crate) counted: Option<Counted>,
 }
 
-/// Runs of maintenance in several tenants.
-pub(crate) trait Runs: Maintenance + Admin + Debug + 'static {}
+/// Runs of maintenance in several tenants, and a graph.
+pub(crate) trait Runs: Maintenance + Admin + Graph + Debug + 'static {}
+
+/// Counters that several backends share.
+pub(crate) type Counted = Arc<Mutex<HashMap<String, u64>>>;
 
 struct Tell(Arc<Notify>);
 
@@ -129,7 +139,7 @@ impl MemoryBackend for Fake {
     }
 
     async fn health(&self) -> Result<Health> {
-        absent()
+        self.health.clone().map_or_else(absent, Ok)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -150,12 +160,34 @@ impl MemoryBackend for Fake {
     fn admin(&self) -> Result<&dyn Admin> {
         match self.runs.as_deref() {
             Some(runs) => Ok(runs),
+            None => Ok(self),
+        }
+    }
+
+    fn graph(&self) -> Result<&dyn Graph> {
+        match self.runs.as_deref() {
+            Some(runs) => Ok(runs),
             None => absent(),
         }
     }
 
     fn transfer(&self) -> Result<&dyn Transfer> {
         Ok(self)
+    }
+}
+
+#[async_trait]
+impl Admin for Fake {
+    async fn tenants(&self) -> Result<Vec<TenantSummary>> {
+        absent()
+    }
+
+    async fn count_request(&self, key: &str, _: Duration) -> Result<Option<(u64, Duration)>> {
+        let Some(counted) = &self.counted else { return Ok(None) };
+        let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counted.entry(key.to_owned()).or_default();
+        *count += 1;
+        Ok(Some((*count, Duration::from_secs(7))))
     }
 }
 

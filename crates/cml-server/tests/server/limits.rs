@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use cml_core::Config;
 use serde_json::json;
 
-use crate::{ADMIN, OTHER, Outcome, Running, USER, fake::Fake};
+use crate::{
+    ADMIN, OTHER, Outcome, Running, USER,
+    fake::{Counted, Fake},
+};
 
 #[tokio::test]
 async fn a_key_beyond_its_rate_is_told_when_to_come_back() -> Outcome {
@@ -27,6 +30,40 @@ async fn a_key_beyond_its_rate_is_told_when_to_come_back() -> Outcome {
     assert_eq!(server.client.get("/whoami", "guess").await?.status, 429);
     assert_eq!(server.client.get("/whoami", ADMIN).await?.status, 200);
     assert_eq!(server.client.api("GET", "/health").send().await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn servers_that_share_a_counter_share_the_rate() -> Outcome {
+    let mut config = Config::default();
+    config.server.rate_limit_rpm = 3;
+    let counted = Counted::default();
+    let server = async || {
+        let backend = Fake { counted: Some(Arc::clone(&counted)), ..Fake::default() };
+        Running::start(Arc::new(backend), &config).await
+    };
+    let (first, second) = (server().await?, server().await?);
+    for server in [&first, &second, &first] {
+        assert_eq!(server.client.get("/whoami", USER).await?.status, 200);
+    }
+    let reply = second.client.get("/whoami", USER).await?;
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("7")));
+    assert_eq!(second.client.get("/whoami", OTHER).await?.status, 200);
+    let limits = first.client.get("/dashboard/ratelimits", ADMIN).await?.ok()?;
+    assert_eq!(limits["configured_rpm"], 3);
+    let counted = counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    assert_eq!(counted.len(), 3, "one counter per key");
+    assert!(counted.keys().all(|key| !key.contains(USER)), "no secret");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_limit_nothing_is_counted() -> Outcome {
+    let counted = Counted::default();
+    let backend = Fake { counted: Some(Arc::clone(&counted)), ..Fake::default() };
+    let server = Running::start(Arc::new(backend), &Config::default()).await?;
+    assert_eq!(server.client.get("/whoami", USER).await?.status, 200);
+    assert!(counted.lock().is_ok_and(|counted| counted.is_empty()));
     Ok(())
 }
 

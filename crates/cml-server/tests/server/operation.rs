@@ -173,3 +173,24 @@ async fn health_tells_backend_capabilities_and_limits() -> Outcome {
     assert!(body["capabilities"].as_array().is_some_and(|names| names.contains(&json!("idempotency"))));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_part_that_can_be_done_without_degrades_and_does_not_fail() -> Outcome {
+    let health = json!({
+        "status": "degraded", "timestamp": "2026-05-07T09:30:00Z", "mode": "full", "backend": "embedded",
+        "components": [
+            { "name": "Store", "status": "ok", "latency_ms": 0.4 },
+            { "name": "Graph", "status": "degraded", "latency_ms": 2.5, "error": "nobody answers" },
+        ],
+    });
+    let backend = Fake { health: Some(serde_json::from_value(health)?), ..Fake::default() };
+    let server = Running::start(Arc::new(backend), &Config::default()).await?;
+    let open = server.client.api("GET", "/health").send().await?.ok()?;
+    assert_eq!(open["status"], "degraded");
+    let graph = &open["components"]["Graph"];
+    assert_eq!((&graph["status"], &graph["latency_ms"]), (&json!("degraded"), &json!(2.5)));
+    assert_eq!(graph["error"], json!(null));
+    let known = server.client.get("/health", USER).await?.ok()?;
+    assert_eq!(known["components"]["Graph"]["error"], "nobody answers");
+    Ok(())
+}

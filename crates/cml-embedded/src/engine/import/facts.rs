@@ -41,6 +41,8 @@ impl Import<'_> {
             if let Some(at) =
                 here.and_then(|here| here.valid_to).filter(|_| fact.status == FactStatus::Current)
             {
+                // Its edge came before it.
+                step.plan.cut(fact);
                 step.ended.insert(fact.id, Ended { fact: fact.clone(), at });
             }
         }
@@ -145,7 +147,12 @@ fn alter(
     change: impl FnOnce(&mut Fact),
 ) {
     match accepted.get_mut(&fact.id) {
-        Some(fact) => change(fact),
+        Some(fact) => {
+            change(fact);
+            if fact.status != FactStatus::Current {
+                step.plan.cut(fact);
+            }
+        }
         None => step.plan.change_fact(fact, change),
     }
 }

@@ -43,6 +43,8 @@ impl Tally {
             match known {
                 Known::Absent(holder) => sorted.absent.push((line, *holder)),
                 Known::Stored(version) => sorted.stored.push((line, *version)),
+                // A relation that does not hold any more is no loss.
+                Known::Erased if kind == RowKind::Edge => count(&mut self.skipped, kind, 1),
                 Known::Erased => count(&mut self.erased, kind, 1),
                 Known::OutOfReach => count(&mut self.out_of_reach, kind, 1),
             }

@@ -8,8 +8,8 @@ use cml_core::{
 };
 
 use crate::{
+    digest::sha256,
     engine::{
-        answers::sha256,
         draft::{Content, hex},
         write::{message_turn, turn_row},
     },

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use cml_core::{FactId, MemoryId, Result};
 
 use super::{
-    batch::Batch, check, connection::Connection, dialect::Part, erase, lookup, numbers, puts, value::Binds,
+    batch::Batch, check, connection::Connection, dialect::Part, edges, erase, lookup, numbers, outbox, puts,
+    value::Binds,
 };
 use crate::store::{
-    Access, ChangeSet, Changed, Committed, EmbeddingPut, Outcome, Precondition, Reinforcement,
+    Access, ChangeSet, Changed, Committed, EmbeddingPut, GraphKey, Outcome, Precondition, Reinforcement,
 };
 
 /// Changes kept per tenant for those who follow them.
@@ -24,12 +25,14 @@ const SMALL: usize = 8;
 
 /// What surrounds the statements of one change set.
 pub(in crate::store) struct Frame {
-    /// What comes before them.
+    /// What comes before them; nothing where the caller has begun.
     pub(in crate::store) begin: &'static str,
-    /// What comes after them, when nothing failed and nothing was refused.
+    /// What comes after them, when nothing failed and nothing was refused; nothing where the caller ends.
     pub(in crate::store) end: &'static str,
     /// What comes with them when rows were removed.
     pub(in crate::store) removed: Option<&'static str>,
+    /// Whether the nodes that were touched are noted for those who project.
+    pub(in crate::store) projects: bool,
 }
 
 /// Applies `changes` or says which precondition does not hold; the caller undoes what was begun when
@@ -67,6 +70,9 @@ pub(in crate::store) async fn apply(
         numbers::of_messages(connection, tenant, &changes.messages, &changes.placed, &places).await?;
     numbers.extend(places);
     let stored = numbers::of_turns(connection, tenant, &changes.turns, &numbers).await?;
+    if frame.projects {
+        outbox::note(connection, changes, &log).await?;
+    }
     let mut batch = Batch::new(connection, is_small(changes) && log.changed.len() <= SMALL);
     batch.put(&puts::SESSION, &changes.sessions, puts::session).await?;
     batch.put(&puts::PLACED, &changes.placed, puts::message(&numbers)).await?;
@@ -81,7 +87,8 @@ pub(in crate::store) async fn apply(
     batch.put(&puts::EVIDENCE, &changes.evidence, puts::evidence(tenant)).await?;
     batch.put(&puts::ENTITY, &changes.entities, puts::entity).await?;
     batch.put(&puts::MENTION, &changes.mentions, puts::mention(tenant)).await?;
-    batch.put(&puts::EDGE, &changes.edges, puts::edge(tenant)).await?;
+    edges::cut(&mut batch, tenant, &changes.cut).await?;
+    edges::put(&mut batch, tenant, &changes.edges).await?;
     reinforce(&mut batch, tenant, &changes.reinforced).await?;
     access(&mut batch, tenant, &changes.accessed).await?;
     batch.put(&puts::EVENT, &changes.events, puts::event).await?;
@@ -106,7 +113,9 @@ pub(in crate::store) async fn apply(
             values,
         )
         .await?;
-    batch.run(frame.end, |_none| {}).await?;
+    if !frame.end.is_empty() {
+        batch.run(frame.end, |_none| {}).await?;
+    }
     batch.finish().await?;
     Ok(Outcome::Committed(Committed { seq: state.last_seq, removed: log.removed, moved }))
 }
@@ -147,6 +156,7 @@ fn is_small(changes: &ChangeSet) -> bool {
         changes.evidence.len(),
         changes.entities.len(),
         changes.mentions.len(),
+        changes.cut.len(),
         changes.edges.len(),
         changes.reinforced.len(),
         changes.events.len(),
@@ -162,6 +172,8 @@ pub(in crate::store) struct Log {
     pub(in crate::store) changed: Vec<Changed>,
     /// Rows removed, by table; tables without one are absent.
     pub(in crate::store) removed: BTreeMap<String, u64>,
+    /// Nodes of the graph that a removal took or changed.
+    pub(in crate::store) nodes: Vec<GraphKey>,
 }
 
 impl Log {

@@ -132,6 +132,11 @@ impl Dialect {
         by!(self, sqlite: "max", postgres: "greatest")
     }
 
+    /// The function that says where its second argument begins in its first, 0 for nowhere.
+    pub(in crate::store) const fn position(self) -> &'static str {
+        by!(self, sqlite: "instr", postgres: "strpos")
+    }
+
     /// The condition that the column `text` contains the lower-case ASCII text of one placeholder,
     /// whatever the case of its ASCII letters.
     pub(in crate::store) const fn text_contains(self) -> &'static str {

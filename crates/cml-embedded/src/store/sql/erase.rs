@@ -6,7 +6,7 @@
 //! something of theirs and stay if anything is left; with `version` behind it, those that lose former
 //! states.
 
-use cml_core::{MemoryId, Result, Subject};
+use cml_core::{FactId, MemoryId, Result, Subject};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -14,11 +14,11 @@ use super::{
     batch::Batch,
     commit::Log,
     connection::Connection,
-    puts,
+    edges, puts,
     statement::Sql,
     value::{Binds, Columns, binds},
 };
-use crate::store::{Changed, Digest};
+use crate::store::{Changed, Digest, EdgeKey, GraphKey, edge_key};
 
 /// Removes every row of `subject`.
 pub(in crate::store) async fn subject(
@@ -71,11 +71,13 @@ pub(in crate::store) async fn subject(
         removal.statement(sql).await?;
     }
     if matches!(subject, Subject::Tenant) {
-        for table in ["embeddings", "fact_evidence", "mentions", "edges", "outbox"] {
+        for table in ["embeddings", "fact_evidence", "mentions", "edges"] {
             let mut sql = removal.sql("DELETE FROM ");
             whole.restrict(sql.push(table), tenant);
             removal.delete(table, sql).await?;
         }
+        // What waits to be projected is nothing that the subject left.
+        removal.with_tenant("DELETE FROM outbox WHERE tenant_id = ?").await?;
         removal.with_tenant("UPDATE tenants SET settings = '{}' WHERE tenant_id = ?").await?;
     }
     removal.finish().await
@@ -207,6 +209,7 @@ impl Removal<'_, '_> {
              g.id) ON CONFLICT DO NOTHING",
         )
         .await?;
+        self.cut_edges().await?;
         for (table, column, kind) in [
             ("records", "id", "record"),
             ("record_versions", "id", "record"),
@@ -217,6 +220,8 @@ impl Removal<'_, '_> {
             ("fact_evidence", "fact_id", "fact"),
             ("entities", "id", "entity"),
             ("mentions", "entity_id", "entity"),
+            ("edges", "source", "entity"),
+            ("edges", "target", "entity"),
         ] {
             self.delete_gone(table, column, kind).await?;
         }
@@ -226,25 +231,46 @@ impl Removal<'_, '_> {
         );
         let rows = self.with_tenant(&embeddings).await?;
         self.log.removed("embeddings", rows);
-        // Edges have no index by their target; they are only gone through where an entity went.
-        if self.count("entity").await? > 0 {
-            for column in ["source", "target"] {
-                self.delete_gone("edges", column, "entity").await?;
-            }
-        }
         self.cut_links().await
+    }
+
+    /// Removes the edges in which facts show that are gone.
+    async fn cut_edges(&mut self) -> Result<()> {
+        let sql = format!(
+            "SELECT namespace, user_id, subject, predicate, value FROM facts WHERE {}",
+            among("id", "fact")
+        );
+        let read = |columns: &mut Columns<'_>| {
+            let (namespace, user, subject) = (columns.text()?, columns.text()?, columns.text()?);
+            Ok(edge_key(&namespace, &user, &subject, &columns.text()?, &columns.text()?))
+        };
+        let values = self.tenants(&sql);
+        let keys: Vec<EdgeKey> = self.connection.all(sql, values, read).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let values = binds(|binds| edges::bind(binds, self.tenant, &keys));
+        let rows = self.connection.run(edges::removal(self.connection.dialect()), values).await?;
+        edges::bury(&mut Batch::new(self.connection, false), self.tenant, &keys).await?;
+        self.log.removed("edges", rows);
+        self.log.nodes.extend(keys.into_iter().map(|(source, ..)| GraphKey::Entity(source)));
+        Ok(())
     }
 
     /// Rows that stay no longer point at those that are gone.
     async fn cut_links(&mut self) -> Result<()> {
-        for (table, column, kind) in [
-            ("records", "supersedes_id", "record"),
-            ("records", "superseded_by_id", "record"),
-            ("facts", "supersedes_id", "fact"),
-            ("facts", "superseded_by_id", "fact"),
-        ] {
+        for (table, column, kind) in
+            [("records", "supersedes_id", "record"), ("records", "superseded_by_id", "record")]
+        {
             let sql = format!("UPDATE {table} SET {column} = NULL WHERE {}", among(column, kind));
             self.with_tenant(&sql).await?;
+        }
+        for column in ["supersedes_id", "superseded_by_id"] {
+            let sql =
+                format!("UPDATE facts SET {column} = NULL WHERE {} RETURNING id", among(column, "fact"));
+            let values = self.tenants(&sql);
+            let facts: Vec<FactId> = self.connection.all(sql, values, |columns| columns.id()).await?;
+            self.log.nodes.extend(facts.into_iter().map(GraphKey::Fact));
         }
         let sql = format!(
             "UPDATE messages SET memory_id = (SELECT r.id FROM records r WHERE r.tenant_id = \
@@ -288,19 +314,29 @@ impl Removal<'_, '_> {
                 .await?;
             let tenant = self.tenant;
             let mut batch = Batch::new(self.connection, false);
-            let bind = |binds: &mut Binds, digest: &Digest| {
-                binds.add(tenant).id(&Uuid::from_bytes(*digest));
-            };
-            batch.put(&puts::TOMBSTONE, &tombstones, bind).await?;
+            batch.put(&puts::TOMBSTONE, &tombstones, puts::tombstone(tenant)).await?;
         }
-        let records = self.ids("record").await?.into_iter().map(|id| Changed::Record(id.into()));
-        self.log.changed.extend(records);
+        for id in self.ids("record").await? {
+            self.log.changed.push(Changed::Record(id.into()));
+            self.log.nodes.push(GraphKey::Record(id.into()));
+        }
         let turns = self.ids("turn").await?.into_iter().map(|id| Changed::Turn(id.into()));
         self.log.changed.extend(turns);
         for kind in ["fact", "fact touched"] {
-            let facts = self.ids(kind).await?.into_iter().map(|id| Changed::Fact(id.into()));
-            self.log.changed.extend(facts);
+            for id in self.ids(kind).await? {
+                self.log.changed.push(Changed::Fact(id.into()));
+                self.log.nodes.push(GraphKey::Fact(id.into()));
+            }
         }
+        let entities = self.ids("entity").await?;
+        self.log.nodes.extend(entities.into_iter().map(|id| GraphKey::Entity(id.into())));
+        let sessions = self
+            .gone("session", |columns| {
+                let _none: Uuid = columns.id()?;
+                columns.text()
+            })
+            .await?;
+        self.log.nodes.extend(sessions.into_iter().map(GraphKey::Session));
         self.connection.run_plain("DELETE FROM gone").await?;
         Ok(())
     }
@@ -321,24 +357,16 @@ impl Removal<'_, '_> {
         self.connection.all(sql, values, read).await
     }
 
-    async fn count(&mut self, kind: &'static str) -> Result<u64> {
-        let values = binds(|binds| {
-            binds.add(kind);
-        });
-        let sql = "SELECT count(*) FROM gone WHERE kind = ?";
-        let count = self.connection.first(sql, values, |columns| columns.number()).await?;
-        Ok(count.unwrap_or_default())
-    }
-
     /// Runs a statement whose only value is the tenant, in each of its placeholders.
     async fn with_tenant(&mut self, sql: &str) -> Result<u64> {
-        let tenant = self.tenant;
-        let values = binds(|binds| {
-            for _ in sql.matches('?') {
-                binds.add(tenant);
-            }
-        });
+        let values = self.tenants(sql);
         self.connection.run(sql, values).await
+    }
+
+    fn tenants(&self, sql: &str) -> Binds {
+        binds(|binds| {
+            sql.matches('?').for_each(|_| _ = binds.add(self.tenant));
+        })
     }
 
     fn sql(&self, text: &str) -> Sql {

@@ -3,7 +3,7 @@
 use cml_core::{
     Result, Scope,
     memory::{Evidence, RecordVersion},
-    ops::{Edge, EmbeddingRow, Entity, ExportLine, FactVersion, Mention},
+    ops::{EmbeddingRow, ExportLine, FactVersion, Mention},
 };
 
 use super::{
@@ -192,25 +192,13 @@ fn line(kind: RowKind, columns: &mut Columns<'_>) -> Result<ExportLine> {
             let values = vector.values.iter().map(|value| value.to_f32()).collect();
             ExportLine::Embedding(EmbeddingRow { memory_id, model, view, vector: values, norm: vector.norm })
         }
-        RowKind::Entity => ExportLine::Entity(Entity {
-            tenant_id: columns.text()?,
-            id: columns.id()?,
-            namespace: columns.text()?,
-            user_id: columns.text()?,
-            name: columns.text()?,
-            entity_type: columns.text()?,
-        }),
+        RowKind::Entity => ExportLine::Entity(rows::entity(columns)?),
         RowKind::Mention => ExportLine::Mention(Mention {
             entity_id: columns.id()?,
             memory_id: columns.id()?,
             message_id: columns.id()?,
         }),
-        RowKind::Edge => ExportLine::Edge(Edge {
-            source: columns.id()?,
-            target: columns.id()?,
-            predicate: columns.text()?,
-            confidence: columns.get()?,
-        }),
+        RowKind::Edge => ExportLine::Edge(rows::edge(columns)?),
         RowKind::Fact => ExportLine::Fact(rows::fact(columns)?),
         RowKind::FactVersion => {
             ExportLine::FactVersion(FactVersion { fact: rows::fact(columns)?, recorded_at: columns.time()? })

@@ -67,7 +67,7 @@ async fn insert(
 }
 
 /// Values of a row of `models`.
-fn bind_model(binds: &mut Binds, model: &EmbeddingModel) {
+pub(in crate::store) fn bind_model(binds: &mut Binds, model: &EmbeddingModel) {
     let size = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
     binds.add(&*model.name).add(size(model.dimensions)).add(size(model.max_tokens)).add(model.additive);
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     connection::Connection,
     dialect::{Dialect, Part},
+    edges,
     erase::tombstone,
     export::view_number,
     rows,
@@ -181,6 +182,7 @@ fn tombs(line: &ExportLine) -> Vec<Digest> {
         ExportLine::RecordVersion(row) => vec![record(row.record.id.as_uuid())],
         ExportLine::Embedding(row) => vec![record(row.memory_id.as_uuid())],
         ExportLine::Mention(row) => vec![record(row.memory_id.as_uuid())],
+        ExportLine::Edge(row) => vec![edges::tombstone(&row.source, &row.target, &row.predicate)],
         ExportLine::Fact(row) => vec![fact(row.id.as_uuid())],
         ExportLine::FactVersion(row) => {
             let id = row.fact.id.as_uuid();

@@ -36,7 +36,9 @@ pub(in crate::store) async fn begin(
         // A transaction that writes is alone.
         return Ok(state(connection, format!("{begin}; {TENANT}"), tenant).await?.unwrap_or_default());
     };
-    connection.run_plain(begin).await?;
+    if !begin.is_empty() {
+        connection.run_plain(begin).await?;
+    }
     // Before the row of the tenant, so that nobody waits for it in turn.
     if let Some(keep) = dialect.keep_models().filter(|_| models) {
         connection.run_plain(keep).await?;

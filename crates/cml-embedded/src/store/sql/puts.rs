@@ -13,7 +13,9 @@ use super::{
     rows,
     value::Binds,
 };
-use crate::store::{Changed, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, View};
+use crate::store::{
+    Changed, Digest, EmbeddingPut, IdempotencyRow, RecordPut, TurnRow, View, graph::walk::folded,
+};
 
 pub(in crate::store) const SESSION: Put = Put::new("sessions", &[rows::SESSION], Conflict::Keep);
 pub(in crate::store) const MESSAGE: Put = Put::new("messages", &[rows::MESSAGE], Conflict::Fail);
@@ -35,7 +37,7 @@ pub(in crate::store) const FACT_VERSION: Put =
 pub(in crate::store) const EVIDENCE: Put =
     Put::new("fact_evidence", &["tenant_id, fact_id, kind, target_id"], Conflict::Keep);
 pub(in crate::store) const ENTITY: Put =
-    Put::new("entities", &["tenant_id, id, namespace, user_id, name, entity_type"], Conflict::Keep);
+    Put::new("entities", &["tenant_id, id, namespace, user_id, name, entity_type, name_key"], Conflict::Keep);
 pub(in crate::store) const MENTION: Put =
     Put::new("mentions", &["tenant_id, entity_id, memory_id, message_id"], Conflict::Keep);
 pub(in crate::store) const EDGE: Put = Put::new(
@@ -122,7 +124,8 @@ pub(in crate::store) fn entity(binds: &mut Binds, entity: &Entity) {
         .add(&*entity.namespace)
         .add(&*entity.user_id)
         .add(&*entity.name)
-        .add(&*entity.entity_type);
+        .add(&*entity.entity_type)
+        .add(folded(&entity.name));
 }
 
 pub(in crate::store) fn mention(tenant: &str) -> impl Fn(&mut Binds, &Mention) {
@@ -173,5 +176,11 @@ pub(in crate::store) fn change(tenant: &str) -> impl Fn(&mut Binds, &(u64, Chang
             Changed::Fact(id) => (2, id.as_uuid()),
         };
         binds.add(tenant).add(seq.cast_signed()).add(kind).id(id);
+    }
+}
+
+pub(in crate::store) fn tombstone(tenant: &str) -> impl Fn(&mut Binds, &Digest) {
+    move |binds, digest| {
+        binds.add(tenant).id(&Uuid::from_bytes(*digest));
     }
 }

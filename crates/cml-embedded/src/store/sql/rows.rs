@@ -3,6 +3,7 @@
 use cml_core::{
     DecayRate, FactId, MemoryId, Result,
     memory::{Event, Evidence, Fact, MemoryRecord, Message, Session},
+    ops::{Edge, Entity},
 };
 use uuid::Uuid;
 
@@ -313,4 +314,27 @@ pub(in crate::store) fn evidence(columns: &mut Columns<'_>) -> Result<Evidence> 
         1 => Ok(Evidence::Message(columns.id()?)),
         _ => Err(malformed("kind of evidence")),
     }
+}
+
+/// Of the columns `tenant_id, id, namespace, user_id, name, entity_type`.
+pub(in crate::store) fn entity(columns: &mut Columns<'_>) -> Result<Entity> {
+    let tenant_id = columns.text()?;
+    Ok(Entity {
+        tenant_id,
+        id: columns.id()?,
+        namespace: columns.text()?,
+        user_id: columns.text()?,
+        name: columns.text()?,
+        entity_type: columns.text()?,
+    })
+}
+
+/// Of the columns `source, target, predicate, confidence`.
+pub(in crate::store) fn edge(columns: &mut Columns<'_>) -> Result<Edge> {
+    Ok(Edge {
+        source: columns.id()?,
+        target: columns.id()?,
+        predicate: columns.text()?,
+        confidence: columns.get()?,
+    })
 }

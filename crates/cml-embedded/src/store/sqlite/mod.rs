@@ -29,11 +29,12 @@ use self::{
     writer::{Target, Writer},
 };
 use super::sql::{
-    connection::Connection, export, follow, generations, index, known, list, lookup, read, value::Binds,
+    connection::Connection, export, follow, generations, graph::sql_graph, index, known, list, lookup, read,
+    value::Binds,
 };
 use super::{
-    ChangeSet, Follower, Generations, IndexedRow, Known, ModelId, Observed, Outcome, PageKey, Removal,
-    RowKind, Select, Store, Tail, TenantState, TurnRow, Unembedded, Wanted,
+    ChangeSet, Follower, Generations, GraphStore, IndexedRow, Known, ModelId, Observed, Outbox, Outcome,
+    PageKey, Removal, RowKind, Select, Store, Tail, TenantState, TurnRow, Unembedded, Wanted,
 };
 
 /// Where and how to open a [`SqliteStore`].
@@ -90,8 +91,31 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    #[expect(clippy::unused_self, reason = "every store in an SQL database is asked")]
+    fn projected(&self) -> Option<&dyn Outbox> {
+        None
+    }
+}
+
+/// Reads on a connection of its own.
+macro_rules! ask {
+    ($store:expr, $tenant:expr, |$connection:ident| $read:expr) => {{
+        let _of_all: Option<&str> = $tenant;
+        let mut reader = $store.readers.get().await?;
+        let $connection = &mut reader.connection()?;
+        $read.await
+    }};
+}
+
+sql_graph!(SqliteStore, ask);
+
 #[async_trait]
 impl Store for SqliteStore {
+    fn graph(&self) -> &dyn GraphStore {
+        self
+    }
+
     async fn commit(&self, changes: ChangeSet) -> Result<Outcome> {
         self.writer.commit(changes).await
     }

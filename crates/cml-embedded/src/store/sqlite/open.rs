@@ -13,13 +13,17 @@ use super::{
     connection::options,
     error::{config, failed, is_busy, is_damaged, not_ours, open_failed},
 };
-use crate::store::sql::{connection::Connection, generations};
+use crate::store::{
+    graph::walk::folded,
+    sql::{connection::Connection, generations},
+};
 
 /// "cmlm" in ASCII: the `application_id` of our files, so that no other file is taken for one of them.
 const APPLICATION_ID: i64 = 0x636d_6c6d;
 
 /// One script per version of the schema, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_graph.sql")];
 
 /// How long to wait between attempts at what SQLite does not wait for itself.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -128,6 +132,9 @@ async fn apply(connection: &mut SqliteConnection, path: &Path, model: &Embedding
     for script in MIGRATIONS.iter().skip(found) {
         sqlx::raw_sql(*script).execute(&mut *connection).await.map_err(failed)?;
     }
+    if found == 1 {
+        fold_names(connection).await?;
+    }
     if found == 0 {
         sqlx::raw_sql("PRAGMA application_id = 1668115565")
             .execute(&mut *connection)
@@ -143,6 +150,24 @@ async fn apply(connection: &mut SqliteConnection, path: &Path, model: &Embedding
     }
     let sql = format!("PRAGMA user_version = {}", MIGRATIONS.len());
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(failed)?;
+    Ok(())
+}
+
+/// Fills `entities.name_key`, which came with the second script: SQLite knows no case beyond ASCII.
+async fn fold_names(connection: &mut SqliteConnection) -> Result<()> {
+    let names: Vec<(String, Vec<u8>, String)> = sqlx::query_as("SELECT tenant_id, id, name FROM entities")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    for (tenant, id, name) in names {
+        sqlx::query("UPDATE entities SET name_key = ? WHERE tenant_id = ? AND id = ?")
+            .bind(folded(&name))
+            .bind(tenant)
+            .bind(id)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+    }
     Ok(())
 }
 
@@ -192,4 +217,35 @@ async fn write_ahead(connection: &mut SqliteConnection, path: &Path, patience: D
     // The log keeps at most this many bytes after a checkpoint.
     sqlx::query("PRAGMA journal_size_limit = 67108864").execute(connection).await.map_err(failed)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type TestResult = std::result::Result<(), Box<dyn std::error::Error>>;
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_is_brought_up_to_date() -> TestResult {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("memory.db");
+        let model = EmbeddingModel::new("test", 4);
+        let mut connection = options(Some(&path), PAUSE).connect().await?;
+        sqlx::raw_sql(MIGRATIONS[0]).execute(&mut connection).await?;
+        sqlx::raw_sql(
+            "INSERT INTO entities (tenant_id, id, namespace, user_id, name, entity_type) VALUES ('acme', \
+             x'00112233445566778899aabbccddeeff', 'default', '', 'Åsa', 'person'); INSERT INTO models (name, \
+             dimensions, max_tokens, additive, state) VALUES ('test', 4, 512, 0, 'serving'); PRAGMA \
+             application_id = 1668115565; PRAGMA user_version = 1",
+        )
+        .execute(&mut connection)
+        .await?;
+        connection.close().await?;
+        let (_, mut connection) = open(Some(&path), Duration::from_secs(1), &model).await?;
+        let key: String =
+            sqlx::query_scalar("SELECT name_key FROM entities").fetch_one(&mut connection).await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+        assert_eq!((key.as_str(), usize::try_from(version)?), ("åsa", MIGRATIONS.len()));
+        Ok(())
+    }
 }

@@ -250,10 +250,15 @@ struct Cleaning {
 type Waiting = (Box<ChangeSet>, oneshot::Sender<Result<Outcome>>);
 
 /// A transaction of its own.
-const ALONE: Frame = Frame { begin: "BEGIN IMMEDIATE", end: "COMMIT", removed: Some(clean::MARK) };
+const ALONE: Frame =
+    Frame { begin: "BEGIN IMMEDIATE", end: "COMMIT", removed: Some(clean::MARK), projects: false };
 /// A part of a transaction that can be undone.
-const PART: Frame =
-    Frame { begin: "SAVEPOINT change_set", end: "RELEASE change_set", removed: Some(clean::MARK) };
+const PART: Frame = Frame {
+    begin: "SAVEPOINT change_set",
+    end: "RELEASE change_set",
+    removed: Some(clean::MARK),
+    projects: false,
+};
 
 /// One transaction, in which a change set that is refused or fails leaves nothing behind.
 async fn together(

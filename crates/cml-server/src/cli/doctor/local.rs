@@ -137,9 +137,10 @@ pub(super) async fn components(memory: &Memory, findings: &mut Findings) {
         let name = component.name;
         let details = component.details.iter().map(|(key, value)| format!(" {key}={value}"));
         let details: String = details.collect();
+        let latency = component.latency_ms.map(|latency| format!(" in {latency:.1} ms")).unwrap_or_default();
         let error = component.error.map(|error| format!(": {error}")).unwrap_or_default();
         match component.status {
-            ComponentStatus::Ok => findings.ok("component", format!("{name} works{details}")),
+            ComponentStatus::Ok => findings.ok("component", format!("{name} works{latency}{details}")),
             ComponentStatus::Error => {
                 findings.fail("component", format!("{name} does not work{error}"), "look at its own logs");
             }

@@ -1,18 +1,14 @@
 //! A server.
 
-use std::{error::Error as _, time::Duration};
+use std::error::Error as _;
 
 use axum::http::Uri;
 use cml::{Config, Error, ErrorKind, Memory};
-use tokio::{
-    net::{TcpStream, lookup_host},
-    time::timeout,
+
+use super::{
+    Findings, local,
+    reach::{self, PATIENCE},
 };
-
-use super::{Findings, local};
-
-/// Longest time that a step waits for the server.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the server what any verb would; where it does not answer, looks for the step that fails.
 pub(super) async fn examine(config: &Config, findings: &mut Findings) {
@@ -142,23 +138,10 @@ impl Place {
         if status.is_some() || !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
             return findings.error("answer", error, "look at the server's log");
         }
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses = match timeout(PATIENCE, lookup_host((host, self.port))).await {
-            Ok(Ok(addresses)) => addresses.collect::<Vec<_>>(),
-            _ => Vec::new(),
-        };
-        if addresses.is_empty() {
-            let message = format!("the name {host} has no address");
-            return findings.fail("name", message, "correct the host in --url or CML_BASE_URL");
+        let remedy = "start the server with `cml serve`, correct --url or CML_BASE_URL, or open the firewall";
+        if !reach::connect((&self.host, self.port), &self.to_string(), remedy, findings).await {
+            return;
         }
-        findings.ok("name", format!("{host} is known"));
-        let connected = timeout(PATIENCE, TcpStream::connect(addresses.as_slice())).await;
-        if !matches!(connected, Ok(Ok(_))) {
-            let remedy =
-                "start the server with `cml serve`, correct --url or CML_BASE_URL, or open the firewall";
-            return findings.fail("connection", format!("nothing answers at {self}"), remedy);
-        }
-        findings.ok("connection", format!("something listens at {self}"));
         let remedy = if self.tls {
             "check the server's certificate and the root certificates of this machine, or whether it speaks http"
         } else {

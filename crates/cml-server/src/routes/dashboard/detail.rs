@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{doc, events::EventRow, memories::MemoryRow, scopes, some, walk};
+use super::{doc, events::EventRow, labile, memories::MemoryRow, scopes, some, walk};
 use crate::{
     app::App,
     auth::{AdminCaller, Caller},
@@ -76,6 +76,7 @@ async fn detail(
     Id(id): Id<MemoryId>,
 ) -> Answer<Detail> {
     let (scope, found) = find(&app, &caller, GetRequest::new(id)).await?;
+    let labile = labile::memories(app.backend(), [&scope]).await?.contains(&id);
     let events = related(&app, scope, &found.record).await?;
     let mut record = found.record;
     let text = |part: &mut String| some(std::mem::take(part));
@@ -102,7 +103,7 @@ async fn detail(
         event_end: record.event_end,
         expires_at: record.expires_at,
         related_events: events,
-        row: MemoryRow::full(record),
+        row: MemoryRow { labile, ..MemoryRow::full(record) },
     }))
 }
 

@@ -3,12 +3,13 @@
 use axum::{Json, extract::State};
 use cml_core::{Error, Result, Scope};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     doc,
     export::TenantQuery,
     in_query,
+    labile::Labile,
     outcome::{Consolidated, Forgotten, Outcome, Reconsolidated, UserConsolidated, UserForgotten},
     scopes,
 };
@@ -66,11 +67,6 @@ pub(super) fn routes() -> Routes {
                 .query::<WaitQuery>()
                 .body::<Target>()
                 .answer::<Outcome<Reconsolidated>>(),
-        )
-        .get(
-            "/dashboard/labile",
-            labile,
-            doc("Recalled memories open to revision").query::<TenantQuery>().answer::<Labile>(),
         )
         .get(
             "/dashboard/reconsolidation/sessions",
@@ -139,26 +135,6 @@ const fn usual_memories() -> u64 {
     5000
 }
 
-/// Memories open to revision.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-struct Labile {
-    tenants: Vec<LabileTenant>,
-    total_db_labile: u64,
-    total_redis_scopes: u64,
-    total_redis_sessions: u64,
-    total_redis_memories: u64,
-}
-
-/// Memories of a tenant open to revision.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-struct LabileTenant {
-    tenant_id: String,
-    db_labile_count: u64,
-    redis_scope_count: u64,
-    redis_session_count: u64,
-    redis_memory_count: u64,
-}
-
 async fn consolidate(
     State(app): State<App>,
     AdminCaller(caller): AdminCaller,
@@ -222,10 +198,6 @@ async fn reconsolidate(
     let scope = target(&caller, tenant_id.as_deref(), user_id)?;
     let job = app.backend().maintenance()?.reconsolidate(&scope).await?;
     Ok(Json(Outcome::of(&app, &scope, job, wait).await?))
-}
-
-async fn labile(_: AdminCaller, Query(_): Query<TenantQuery>) -> Answer<Labile> {
-    Err(no_revision("labile status"))
 }
 
 async fn revisions(_: AdminCaller, Query(_): Query<TenantQuery>) -> Answer<Labile> {

@@ -1,5 +1,7 @@
 //! Memories page by page, in the order of any column.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use cml_core::{
@@ -10,7 +12,7 @@ use cml_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{doc, in_query, page_count, scopes, some, walk};
+use super::{doc, in_query, labile, page_count, scopes, some, walk};
 use crate::{app::App, auth::AdminCaller, error::Answer, extract::Query, routes::Routes};
 
 /// Characters of a text in a list.
@@ -196,7 +198,15 @@ async fn memories(
         let request = request(&query).with_limit(skip.saturating_add(per_page).min(walk::PAGE));
         items = walk::page(walk::records_of(app.backend(), scopes, request), skip, per_page).await?;
     }
-    let items = items.into_iter().map(MemoryRow::short).collect();
+    let tenants: BTreeSet<&str> = items.iter().map(|record| record.tenant_id.as_str()).collect();
+    let scopes: Vec<Scope> =
+        tenants.into_iter().map(|tenant| caller.scope_of_tenant(tenant)).collect::<Result<_>>()?;
+    let labile = labile::memories(app.backend(), &scopes).await?;
+    let row = |record: MemoryRecord| {
+        let labile = labile.contains(&record.id);
+        MemoryRow { labile, ..MemoryRow::short(record) }
+    };
+    let items = items.into_iter().map(row).collect();
     Ok(Json(MemoryPage { items, total, page, per_page, total_pages: page_count(total, per_page) }))
 }
 

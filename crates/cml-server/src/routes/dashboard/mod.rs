@@ -10,6 +10,7 @@ mod export;
 mod facts;
 mod graph;
 mod jobs;
+mod labile;
 mod lineage;
 mod maintenance;
 mod memories;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Routes {
         config::routes(),
         retrieval::routes(),
         maintenance::routes(),
+        labile::routes(),
         jobs::routes(),
         quality::routes(),
         reset::routes(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     doc,
     export::TenantQuery,
-    scopes,
+    labile, scopes,
     tally::{self, Events, Facts, Memories},
 };
 use crate::{app::App, auth::AdminCaller, error::Answer, extract::Query, routes::Routes};
@@ -67,6 +67,7 @@ async fn overview(
     let memories = Memories::of(backend, &scopes).await?;
     let facts = Facts::of(backend, &scopes).await?;
     let events = Events::of(backend, &scopes, None).await?;
+    let labile_memories = labile::memories(backend, &scopes).await?.len() as u64;
     let of = |status| stats.by_status.get(&status).copied().unwrap_or_default();
     Ok(Json(Overview {
         total_memories: stats.total_memories,
@@ -75,8 +76,7 @@ async fn overview(
         compressed_memories: of(MemoryStatus::Compressed),
         archived_memories: stats.archived_memories,
         deleted_memories: of(MemoryStatus::Deleted),
-        // Nothing is open to revision in a backend without reconsolidation.
-        labile_memories: 0,
+        labile_memories,
         avg_confidence: stats.avg_confidence,
         avg_importance: stats.avg_importance,
         avg_access_count: memories.mean(memories.accesses as f64),
