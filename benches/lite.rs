@@ -11,6 +11,7 @@
 //! built-in model.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -27,11 +28,11 @@ use cml::{
     },
     memory::{MemoryStatus, MemoryType},
     ops::{ReadRequest, WriteRequest},
-    provider::Embedder,
+    provider::{Embedder, Embedding, EmbeddingModel},
 };
 use cpu_time::ProcessTime;
 
-use self::workload::{GivenVectors, texts, texts_and_queries};
+use self::workload::{Random, texts, texts_and_queries};
 
 /// Queries of each measurement.
 const QUERIES: usize = 200;
@@ -179,6 +180,7 @@ async fn vector_search(texts: &[String], queries: &[String], embedder: &dyn Embe
             limit: 10,
             boosts: &[],
             proposed: &[],
+            statistics: None,
             explain: false,
         });
         assert_eq!(result.hits.len(), 10);
@@ -219,6 +221,41 @@ async fn writers() -> Result<()> {
         slowest.as_secs_f64() * 1000.0
     );
     memory.close().await
+}
+
+/// Vectors made beforehand, looked up by text.
+#[derive(Debug)]
+struct GivenVectors {
+    model: EmbeddingModel,
+    vectors: HashMap<String, Vec<f32>>,
+}
+
+impl GivenVectors {
+    fn new<'a>(texts: impl Iterator<Item = &'a String>) -> Self {
+        let mut random = Random(7);
+        let vectors = texts.map(|text| (text.clone(), direction(&mut random, 384))).collect();
+        Self { model: EmbeddingModel::new("given-384", 384), vectors }
+    }
+}
+
+#[async_trait::async_trait]
+impl Embedder for GivenVectors {
+    fn model(&self) -> &EmbeddingModel {
+        &self.model
+    }
+
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        let vector = |text: &&str| match self.vectors.get(*text) {
+            Some(vector) => Embedding::from_unit(vector.clone(), 1.0),
+            None => Embedding::from_unit(direction(&mut Random(text.len() as u64), 384), 1.0),
+        };
+        Ok(texts.iter().map(vector).collect())
+    }
+}
+
+fn direction(random: &mut Random, dimensions: usize) -> Vec<f32> {
+    let mut value = || (random.unit() + random.unit() + random.unit() - 1.5) as f32;
+    Embedding::from_raw((0..dimensions).map(|_| value()).collect()).vector
 }
 
 fn resident_mb() -> f64 {

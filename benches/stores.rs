@@ -15,10 +15,9 @@ use std::{
 };
 
 use cml::{
-    Config, Memory, Result,
+    Config, Memory, Result, Subject,
     config::{Candidates, Mode, SecretString},
-    ops::{EraseRequest, ReadRequest, WriteRequest},
-    Subject,
+    ops::{ReadRequest, WriteRequest},
 };
 
 use self::workload::texts_and_queries;
@@ -92,7 +91,7 @@ fn places() -> Result<Vec<Place>> {
 async fn measure(place: &Place, size: usize) -> Result<()> {
     let (texts, queries) = texts_and_queries(size, QUERIES);
     let memory = Memory::connect(&place.config).await?;
-    memory.erase(EraseRequest::new(Subject::Tenant)).await?;
+    memory.erase(Subject::Tenant).await?;
 
     let started = Instant::now();
     for batch in texts.chunks(500) {
@@ -112,8 +111,8 @@ async fn measure(place: &Place, size: usize) -> Result<()> {
     reads.sort_by(f64::total_cmp);
 
     let started = Instant::now();
-    for n in 0..SINGLE {
-        memory.write(WriteRequest::new(format!("A single memory, number {n}, about {}", texts[n]))).await?;
+    for (n, text) in texts.iter().take(SINGLE).enumerate() {
+        memory.write(WriteRequest::new(format!("A single memory, number {n}, about {text}"))).await?;
     }
     let single = millis(started.elapsed()) / SINGLE as f64;
     let together = writers(&memory, &texts).await?;
@@ -123,7 +122,7 @@ async fn measure(place: &Place, size: usize) -> Result<()> {
     let memory = Memory::connect(&place.config).await?;
     memory.search(&*queries[0]).await?;
     let reopen = millis(started.elapsed());
-    memory.erase(EraseRequest::new(Subject::Tenant)).await?;
+    memory.erase(Subject::Tenant).await?;
     memory.close().await?;
     println!(
         "{:<18} {:>8} | {:>10.2} {:>10.3} {:>12.0} | {:>9.2} {:>9.2} | {:>10.0}",

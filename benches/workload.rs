@@ -1,42 +1,5 @@
 //! The texts and vectors that the benchmarks store, the same in every run.
 
-use std::collections::HashMap;
-
-use cml::{
-    Result,
-    provider::{Embedder, Embedding, EmbeddingModel},
-};
-
-/// Vectors made beforehand, looked up by text.
-#[derive(Debug)]
-pub(crate) struct GivenVectors {
-    model: EmbeddingModel,
-    vectors: HashMap<String, Vec<f32>>,
-}
-
-impl GivenVectors {
-    pub(crate) fn new<'a>(texts: impl Iterator<Item = &'a String>) -> Self {
-        let mut random = Random(7);
-        let vectors = texts.map(|text| (text.clone(), random.direction(384))).collect();
-        Self { model: EmbeddingModel::new("given-384", 384), vectors }
-    }
-}
-
-#[async_trait::async_trait]
-impl Embedder for GivenVectors {
-    fn model(&self) -> &EmbeddingModel {
-        &self.model
-    }
-
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
-        let vector = |text: &&str| match self.vectors.get(*text) {
-            Some(vector) => Embedding::from_unit(vector.clone(), 1.0),
-            None => Embedding::from_unit(Random(text.len() as u64).direction(384), 1.0),
-        };
-        Ok(texts.iter().map(vector).collect())
-    }
-}
-
 /// SplitMix64 (Steele, Lea & Flood 2014): the same texts and vectors in every run.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -51,12 +14,6 @@ impl Random {
 
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    pub(crate) fn direction(&mut self, dimensions: usize) -> Vec<f32> {
-        let raw: Vec<f32> =
-            (0..dimensions).map(|_| (self.unit() + self.unit() + self.unit() - 1.5) as f32).collect();
-        Embedding::from_raw(raw).vector
     }
 }
 

@@ -61,7 +61,7 @@ impl EmbeddedBackend {
         check: impl Future<Output = Result<Details>>,
     ) -> Component {
         let started = Instant::now();
-        let outcome = check.await;
+        let outcome = answered(check).await.unwrap_or_else(Err);
         let latency_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
         let (status, details, error) = match outcome {
             Ok(details) => (ComponentStatus::Ok, details, None),
@@ -75,14 +75,26 @@ impl EmbeddedBackend {
 /// Memories are written and read without the graph, so that what is wrong with it only degrades.
 async fn graph_component(engine: &Engine) -> Component {
     let started = Instant::now();
-    let health = engine.graph_health().await;
+    let (details, error) = match answered(engine.graph_health()).await {
+        Ok(health) => (health.details, health.error),
+        Err(silent) => (Details::new(), Some(silent.message().to_owned())),
+    };
     Component {
         name: "Graph".to_owned(),
-        status: if health.error.is_none() { ComponentStatus::Ok } else { ComponentStatus::Degraded },
+        status: if error.is_none() { ComponentStatus::Ok } else { ComponentStatus::Degraded },
         latency_ms: Some(started.elapsed().as_secs_f64() * 1000.0),
-        details: health.details.into_iter().collect(),
-        error: health.error,
+        details: details.into_iter().collect(),
+        error,
     }
+}
+
+/// Longest wait for the answer of a part to a question about its health.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+async fn answered<T>(check: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, check)
+        .await
+        .map_err(|late| Error::new(ErrorKind::Unavailable, "no answer in 3 s").with_source(late))
 }
 
 type Details = BTreeMap<String, serde_json::Value>;
@@ -150,17 +162,19 @@ impl MemoryBackend for EmbeddedBackend {
     async fn health(&self) -> Result<Health> {
         let engine = self.open()?;
         let needed = ComponentStatus::Error;
-        let mut components = vec![
-            self.component("Store", needed, engine.store().ping()).await,
-            self.component("Embedding", needed, engine.probe_embedder()).await,
-            self.component("Index", needed, async { Ok(engine.index_details()) }).await,
-            graph_component(engine).await,
-        ];
+        let cache = async {
+            Ok(Details::from_iter(engine.cache().ping().await?.into_iter().chain(engine.cache_uses())))
+        };
+        let (store, embedding, graph, cache) = tokio::join!(
+            self.component("Store", needed, engine.store().ping()),
+            self.component("Embedding", needed, engine.probe_embedder()),
+            graph_component(engine),
+            self.component("Cache", ComponentStatus::Degraded, cache),
+        );
+        let index = self.component("Index", needed, async { Ok(engine.index_details()) }).await;
+        let mut components = vec![store, embedding, index, graph];
         if engine.cache().is_shared() {
-            let cache = async {
-                Ok(Details::from_iter(engine.cache().ping().await?.into_iter().chain(engine.cache_uses())))
-            };
-            components.push(self.component("Cache", ComponentStatus::Degraded, cache).await);
+            components.push(cache);
         }
         Ok(Health {
             status: Health::status_of(&components).to_owned(),

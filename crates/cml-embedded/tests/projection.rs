@@ -27,8 +27,8 @@ use cml_embedded::{
     embed::{StaticEmbedder, WordPieceCounter},
     engine::{Engine, Parts},
     store::{
-        EntityNode, GraphChanges, GraphKey, GraphKind, GraphProjection, GraphStore, Near, NearMemory,
-        RecordNode, Store,
+        EntityNode, GraphChanges, GraphKey, GraphKind, GraphProjection, GraphStore, LocalCache, Near,
+        NearMemory, RecordNode, Store,
         postgres::{PostgresOptions, PostgresStore},
     },
 };
@@ -110,9 +110,9 @@ impl GraphProjection for InMemory {
         Ok(())
     }
 
-    async fn clear(&self, _tenant: &str) -> Result<()> {
+    async fn clear(&self, _tenant: &str) -> Result<bool> {
         *self.nodes()? = Nodes::default();
-        Ok(())
+        Ok(true)
     }
 
     async fn keys(
@@ -162,6 +162,7 @@ async fn backend(url: &str, schema: &str, graph: &Arc<InMemory>) -> Result<Embed
     let store: Arc<dyn Store> = Arc::new(PostgresStore::open(options).await?);
     let parts = Parts {
         store,
+        cache: Arc::new(LocalCache::new(Arc::new(SystemClock))),
         embedder,
         counter: Arc::new(WordPieceCounter::new()?),
         clock: Arc::new(SystemClock),

@@ -77,6 +77,11 @@ struct GettingStarted;
 #[doc = include_str!("../../../docs/configuration.md")]
 struct Configuration;
 
+/// And those of the modes.
+#[cfg(all(doctest, feature = "embedded-lite"))]
+#[doc = include_str!("../../../docs/modes.md")]
+struct Modes;
+
 /// And those of server mode.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../../../docs/server.md")]

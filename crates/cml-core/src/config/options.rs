@@ -149,7 +149,7 @@ options! {
     "postgres.url", "CML_POSTGRES_URL", "", "PostgreSQL with pgvector, in modes standard and full: postgres://USER:PASSWORD@HOST:PORT/DATABASE.",
         |config, text| config.postgres.url = Some(SecretString::new(postgres_url(text)?)),
         OptionValue::address(config.postgres.url.as_ref().map(SecretString::expose));
-    "postgres.schema", "CML_POSTGRES_SCHEMA", "cml", "Schema of the tables, 1 to 63 lower-case letters, digits and `_`; made at the first start.",
+    "postgres.schema", "CML_POSTGRES_SCHEMA", "cml", "Schema of the tables, 1 to 40 lower-case letters, digits and `_`; made at the first start.",
         |config, text| config.postgres.schema = schema(text)?,
         OptionValue::Text(Some(config.postgres.schema.clone()));
     "postgres.max_connections", "CML_POSTGRES_MAX_CONNECTIONS", "10", "Most connections of one process to PostgreSQL, 1 to 1000.",

@@ -183,10 +183,10 @@ pub(super) fn redis_url(text: &str) -> Result<String, String> {
 pub(super) fn schema(text: &str) -> Result<String, String> {
     let letter = |c: char| c.is_ascii_lowercase() || c == '_';
     let named = text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_ascii_digit());
-    if named && text.len() <= 63 && !text.starts_with("pg_") && text != "information_schema" {
+    if named && text.len() <= 40 && !text.starts_with("pg_") && text != "information_schema" {
         return Ok(text.to_owned());
     }
-    Err("must be 1 to 63 lower-case letters, digits and `_`, not beginning with a digit or `pg_`".to_owned())
+    Err("must be 1 to 40 lower-case letters, digits and `_`, not beginning with a digit or `pg_`".to_owned())
 }
 
 pub(super) fn prefix(text: &str) -> Result<String, String> {
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_schema_needs_no_quotes() {
-        for name in ["cml", "_a1", &"x".repeat(63)] {
+        for name in ["cml", "_a1", &"x".repeat(40)] {
             assert!(schema(name).is_ok(), "{name}");
         }
         for name in ["", "1a", "Cml", "a-b", "a\"b", "pg_cml", "information_schema", &"x".repeat(64)] {

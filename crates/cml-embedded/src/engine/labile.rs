@@ -102,12 +102,9 @@ impl Engine {
         self.cache.settle(tenant, Settled::Memories(&gone)).await;
     }
 
-    /// The same for memories that were deleted. Their vectors go when the cache gets to it.
+    /// The same for memories that were deleted.
     pub(super) async fn forget_deleted(&self, tenant: &str, deleted: &[MemoryId]) {
         self.cache.settle(tenant, Settled::Memories(deleted)).await;
-        if self.cache.is_shared() {
-            let (cache, tenant) = (std::sync::Arc::clone(&self.cache), tenant.to_owned());
-            tokio::spawn(async move { cache.clear(&tenant).await });
-        }
+        self.cache.clear(tenant).await;
     }
 }

@@ -20,11 +20,13 @@ mod kept_context;
 mod labile;
 mod list;
 mod plan;
+mod propose;
 mod read;
 mod recall;
 mod reembed;
 mod relations;
 mod session;
+mod survey;
 mod traits;
 mod turn;
 mod update;
@@ -47,6 +49,7 @@ pub(crate) use self::reembed::make_generation;
 pub use self::traits::{DECAY_RATES, decay_rate};
 use self::{
     access::AccessLog, draft::Drafter, generation::Generation, graph::Graph, kept::KeptUses, recall::Indexes,
+    survey::Surveys,
 };
 pub use self::{forget::FORGET_FLOOR, graph::GraphHealth};
 use crate::{
@@ -72,6 +75,7 @@ pub struct Engine {
     drafter: Arc<Drafter>,
     indexes: Indexes,
     graph: Graph,
+    surveys: Surveys,
     accesses: AccessLog,
     /// Held by writers of a tenant whose first plan was refused, so that they take turns.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -104,15 +108,18 @@ impl Engine {
     ///
     /// # Errors
     /// `Conflict` when the store's vectors were made with another model than the embedder's; `Config` for a
-    /// graph database beside a store that does not project.
+    /// graph database beside a store that does not project, and when candidates are to come from a
+    /// database that cannot propose them.
     pub async fn new(parts: Parts) -> Result<Self> {
         let Parts { store, cache, embedder, counter, clock, config, graph } = parts;
+        propose::check(store.as_ref(), &config)?;
         let generation = Generation::serving(store.as_ref(), embedder).await?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             drafter: Arc::new(Drafter::new(Arc::clone(&counter), &config)),
             indexes: Indexes::new(Arc::clone(&store), config.index_memory_mb << 20),
             graph: Graph::new(Arc::clone(&store), graph)?,
+            surveys: Surveys::default(),
             extractor: Extractor::default(),
             accesses: AccessLog::default(),
             turns: Mutex::default(),
@@ -133,16 +140,18 @@ impl Engine {
         self.store.as_ref()
     }
 
-    /// Writes down pending access counts and closes the store.
+    /// Writes down pending access counts and closes the store, in any case.
     ///
     /// # Errors
     /// `Unavailable` when the store is away.
     pub async fn close(&self) -> Result<()> {
+        let mut written = Ok(());
         for (tenant, accessed) in self.accesses.take_all() {
-            self.store.commit(access::changes(&tenant, accessed)).await?;
+            let outcome = self.store.commit(access::changes(&tenant, accessed)).await;
+            written = written.and(outcome.map(drop));
         }
         self.graph.close().await;
-        self.store.close().await
+        written.and(self.store.close().await)
     }
 
     /// Commits, and lets those who follow know.

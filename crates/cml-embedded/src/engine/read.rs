@@ -25,7 +25,8 @@ use super::{
     generation::Serving,
     graph::Proposal,
     kept::Holds,
-    recall::{Recall, Slot, memories},
+    propose::Part,
+    recall::{FactBook, Recall, Slot, memories},
 };
 use crate::{
     embed::StaticModel,
@@ -34,6 +35,7 @@ use crate::{
         CANDIDATES, DEFAULT_FLOOR, Hit, IndexedRecord, Profile, QUOTATION, QueryContext, QueryPlan,
         SMALL_SCOPE, STRONG, SearchRequest, SoftLexicon,
     },
+    store::TenantState,
 };
 
 /// Added to the score of a memory whose current fact fills the slot that the query asks for; about as
@@ -58,7 +60,7 @@ const fn applies(profile: Profile) -> f64 {
 const WEAK_ITEMS: usize = 5;
 
 /// Most constraints that are returned although nothing in their wording resembles the query.
-const APPLIED: usize = 5;
+pub(super) const APPLIED: usize = 5;
 
 /// A read, checked and ready to be searched; owned, so that it can leave the async thread.
 #[derive(Debug, Clone)]
@@ -92,14 +94,14 @@ pub(super) struct Selected {
 
 /// What a search found.
 #[derive(Debug, Default)]
-struct Found {
+pub(super) struct Found {
     hits: Vec<Hit>,
     /// Memories that current constraints rest on.
     constraints: HashSet<MemoryId>,
     /// Those of them that bear on the query.
-    applied: HashSet<MemoryId>,
+    pub(super) applied: HashSet<MemoryId>,
     /// Memories whose current fact fills a slot that the query asks for.
-    answers: HashSet<MemoryId>,
+    pub(super) answers: HashSet<MemoryId>,
     meta: RetrievalMeta,
     holds: Holds,
 }
@@ -234,7 +236,7 @@ impl Engine {
         Ok(ranked)
     }
 
-    /// Ranks what the index of the tenant holds.
+    /// Ranks what the index of the tenant holds, or what the database proposes.
     async fn find(&self, question: &Question) -> Result<Found> {
         let serving = self.generation.get();
         // A model that takes microseconds embeds what is left of the query once it is understood.
@@ -251,16 +253,12 @@ impl Engine {
             }
         };
         self.kept.searches.fetch_add(1, Ordering::Relaxed);
-        let slot = self.indexes.fresh(self, question.scope.tenant(), &serving).await?;
-        let proposal = if question.is_scored_in_part(&slot) {
-            let names = self.extractor.names_asked(&question.request.query);
-            self.graph.propose(&question.scope.without_session(), names).await
-        } else {
-            Proposal::default()
+        let tenant = question.scope.tenant();
+        let now = self.store.tenant(tenant).await?;
+        let mut found = match self.source(tenant, now).await? {
+            Some(source) => self.find_in_database(source, question, now, &serving, vector).await?,
+            None => self.find_in_memory(question, now, serving, vector).await?,
         };
-        let (question, extractor) = (question.clone(), self.extractor);
-        let search = move || question.search(&slot, extractor, &serving, vector, proposal);
-        let mut found = self.off_thread(search).await?;
         if let Some(error) = error {
             found.holds.steady = false;
             found.meta.channels.push(Channel {
@@ -270,6 +268,39 @@ impl Engine {
             });
         }
         Ok(found)
+    }
+
+    /// Ranks what the index of the tenant holds.
+    async fn find_in_memory(
+        &self,
+        question: &Question,
+        now: TenantState,
+        serving: Serving,
+        vector: Option<Embedding>,
+    ) -> Result<Found> {
+        let slot = self.indexes.fresh(self, question.scope.tenant(), now, &serving).await?;
+        let proposal = if question.is_scored_in_part(&slot) {
+            self.proposed(question).await
+        } else {
+            Proposal::default()
+        };
+        let (question, extractor) = (question.clone(), self.extractor);
+        self.off_thread(move || {
+            let recall = slot.read();
+            let Some(recall) = recall.as_ref() else { return Found::default() };
+            let visible = |namespace: &str, user: &str| question.sees(namespace, user);
+            let participants = recall.index.participants(&visible);
+            let plan = question.understand(&participants, recall.index.has_assistant(&visible));
+            let vector = vector.or_else(|| serving.embedder.embed_now(&plan.embed_text));
+            question.search(recall, extractor, &plan, vector.as_ref(), None, proposal)
+        })
+        .await
+    }
+
+    /// What the graph proposes for the names in the query.
+    pub(super) async fn proposed(&self, question: &Question) -> Proposal {
+        let names = self.extractor.names_asked(&question.request.query);
+        self.graph.propose(&question.scope.without_session(), names).await
     }
 
     /// The newest memories, for an empty query.
@@ -362,32 +393,31 @@ impl Engine {
 }
 
 impl Question {
-    fn search(
+    /// Reads the query, where `participants` and perhaps an assistant talk.
+    pub(super) fn understand(&self, participants: &[&str], has_assistant: bool) -> QueryPlan {
+        let context = QueryContext {
+            reference_time: self.request.reference_time.unwrap_or(self.now),
+            timezone: self.timezone,
+            speaker: self.request.speaker.as_deref(),
+            participants,
+            has_assistant,
+            lexicon: SoftLexicon::builtin().zip(StaticModel::builtin().ok()),
+        };
+        QueryPlan::new(&self.request.query, &context)
+    }
+
+    /// Ranks what `recall` holds: all of the tenant, or the part of it that was proposed.
+    pub(super) fn search(
         &self,
-        slot: &Slot,
+        recall: &Recall,
         extractor: Extractor,
-        serving: &Serving,
-        vector: Option<Embedding>,
+        plan: &QueryPlan,
+        vector: Option<&Embedding>,
+        part: Option<&Part>,
         proposal: Proposal,
     ) -> Found {
-        let recall = slot.read();
-        let Some(recall) = recall.as_ref() else { return Found::default() };
         let visible = |namespace: &str, user: &str| self.sees(namespace, user);
-        let participants = recall.index.participants(&visible);
-        let model = StaticModel::builtin().ok();
-        let plan = QueryPlan::new(
-            &self.request.query,
-            &QueryContext {
-                reference_time: self.request.reference_time.unwrap_or(self.now),
-                timezone: self.timezone,
-                speaker: self.request.speaker.as_deref(),
-                participants: &participants,
-                has_assistant: recall.index.has_assistant(&visible),
-                lexicon: SoftLexicon::builtin().zip(model),
-            },
-        );
-        let vector = vector.or_else(|| serving.embedder.embed_now(&plan.embed_text));
-        let mut found = self.facts(recall, extractor);
+        let mut found = self.facts(&recall.facts, extractor);
         let boosts: Vec<(MemoryId, f64)> = found
             .answers
             .iter()
@@ -397,11 +427,12 @@ impl Question {
         let filter = Filter::new(self);
         let until = Cell::new(None);
         let result = recall.index.search(&SearchRequest {
-            plan: &plan,
-            vector: vector.as_ref(),
+            plan,
+            vector,
             visible: &visible,
             accept: &|record| {
-                let accepted = filter.accepts(record);
+                let proposed = part.is_none_or(|part| part.proposed.contains(&record.row.turn));
+                let accepted = proposed && filter.accepts(record);
                 if accepted {
                     until.set(earlier(until.get(), filter.end(record)));
                 }
@@ -409,14 +440,15 @@ impl Question {
             },
             session: Some(self.scope.session()).filter(|session| !session.is_empty()),
             prefer_session: self.prefer_session.as_deref(),
-            // Some are dropped afterwards: silent memories that are no near-quotation, weak ones.
-            limit: self.request.max_results.max(CANDIDATES),
+            limit: self.candidates(),
             boosts: &boosts,
             proposed: &proposal.memories,
+            statistics: part.map(|part| &part.statistics),
             explain: self.request.explain,
         });
         let channel = |name: &str, candidates| Channel { name: name.to_owned(), candidates, error: None };
-        found.holds = Holds { state: Some(recall.state()), until: until.get(), steady: true };
+        let steady = proposal.channel.as_ref().is_none_or(|channel| channel.error.is_none());
+        found.holds = Holds { state: Some(recall.state()), until: until.get(), steady };
         found.hits = result.hits;
         found.meta.profile = format!("{:?}", plan.profile).to_lowercase();
         found.meta.candidates = result.candidates;
@@ -445,14 +477,13 @@ impl Question {
     }
 
     /// Memories behind facts that the query asks for, and behind constraints.
-    fn facts(&self, recall: &Recall, extractor: Extractor) -> Found {
+    pub(super) fn facts(&self, facts: &FactBook, extractor: Extractor) -> Found {
         let query = &self.request.query;
         let slots = extractor.slots_asked(query);
         let situations = extractor.situations(query);
-        let asker = self.request.speaker.as_deref().unwrap_or("user");
         let mut found = Found::default();
         let mut applied = Vec::new();
-        for fact in recall.facts.iter().filter(|fact| self.sees(&fact.namespace, &fact.user_id)) {
+        for fact in facts.iter().filter(|fact| self.sees(&fact.namespace, &fact.user_id)) {
             if fact.is_constraint() {
                 found.constraints.extend(memories(fact));
             }
@@ -460,8 +491,7 @@ impl Question {
             if fact.situations.iter().any(|situation| situations.contains(&situation.as_str())) {
                 applied.push(fact);
             }
-            let own = fact.subject == asker || fact.subject == "user";
-            if own && slots.iter().any(|slot| *slot == fact.slot) {
+            if self.subjects().contains(&&*fact.subject) && slots.iter().any(|slot| *slot == fact.slot) {
                 found.answers.extend(memories(fact));
             }
         }
@@ -475,6 +505,22 @@ impl Question {
         let visible = |namespace: &str, user: &str| self.sees(namespace, user);
         let turns = slot.read().as_ref().map_or(0, |recall| recall.index.turns(&visible));
         self.scope.session().is_empty() && turns > SMALL_SCOPE
+    }
+
+    /// Whose facts a query asks for.
+    pub(super) fn subjects(&self) -> [&str; 2] {
+        [self.request.speaker.as_deref().unwrap_or("user"), "user"]
+    }
+
+    /// Whether metadata, as JSON, match the filter of the request.
+    pub(super) fn passes(&self, json: Option<&str>) -> bool {
+        self.request.filter.as_ref().is_none_or(|filter| filter.matches(&metadata(json)))
+    }
+
+    /// Hits to search for. Some are dropped afterwards: silent memories that are no near-quotation, weak
+    /// ones.
+    pub(super) fn candidates(&self) -> usize {
+        self.request.max_results.max(CANDIDATES)
     }
 
     fn sees(&self, namespace: &str, user: &str) -> bool {
@@ -509,6 +555,10 @@ impl Question {
     }
 }
 
+/// Statuses of memories that a read may return.
+pub(super) const RETURNED: [MemoryStatus; 3] =
+    [MemoryStatus::Active, MemoryStatus::Compressed, MemoryStatus::Silent];
+
 /// The filters of a read, prepared for one pass over the index.
 struct Filter<'a> {
     question: &'a Question,
@@ -533,8 +583,7 @@ impl<'a> Filter<'a> {
 
     fn accepts(&self, record: &IndexedRecord<'_>) -> bool {
         let (request, row) = (&self.question.request, record.row);
-        let status =
-            matches!(row.status, MemoryStatus::Active | MemoryStatus::Compressed | MemoryStatus::Silent);
+        let status = RETURNED.contains(&row.status);
         let at = self.as_of.unwrap_or(self.now);
         let holds = match self.as_of {
             None => !row.superseded,
@@ -549,7 +598,7 @@ impl<'a> Filter<'a> {
             && (request.context_filter.is_empty()
                 || request.context_filter.iter().any(|tag| row.tags.contains(tag)))
             && self.in_range(record)
-            && request.filter.as_ref().is_none_or(|filter| filter.matches(&metadata(row.metadata.as_deref())))
+            && self.question.passes(row.metadata.as_deref())
     }
 
     /// When a record that is accepted will no longer be, in microseconds since 1970.

@@ -38,6 +38,15 @@ pub(super) struct Recall {
     model: ModelId,
 }
 
+impl Recall {
+    /// Nothing yet of a tenant that stands at `state`.
+    pub(super) fn new(serving: &Serving, state: TenantState) -> Self {
+        let options =
+            IndexOptions { dimensions: serving.model().dimensions, additive: serving.model().additive };
+        Self { index: TenantIndex::new(options), facts: FactBook::default(), state, model: serving.id }
+    }
+}
+
 /// Current facts of a tenant, for the channels of facts and constraints.
 #[derive(Debug, Default)]
 pub(super) struct FactBook(HashMap<FactId, Fact>);
@@ -54,6 +63,14 @@ impl FactBook {
     /// Facts that hold, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Fact> {
         self.0.values()
+    }
+}
+
+impl FromIterator<Fact> for FactBook {
+    fn from_iter<I: IntoIterator<Item = Fact>>(facts: I) -> Self {
+        let mut book = Self::default();
+        facts.into_iter().for_each(|fact| book.put(fact));
+        book
     }
 }
 
@@ -145,10 +162,15 @@ impl Indexes {
         }
     }
 
-    /// The index of `tenant` with everything that was committed before the call.
-    pub(super) async fn fresh(&self, engine: &Engine, tenant: &str, serving: &Serving) -> Result<Arc<Slot>> {
+    /// The index of `tenant`, which stood at `now`, with everything that was committed before.
+    pub(super) async fn fresh(
+        &self,
+        engine: &Engine,
+        tenant: &str,
+        now: TenantState,
+        serving: &Serving,
+    ) -> Result<Arc<Slot>> {
         let slot = self.slot(tenant);
-        let now = self.store.tenant(tenant).await?;
         if slot.state() == Some((now, serving.id)) {
             return Ok(slot);
         }
@@ -227,10 +249,7 @@ impl Indexes {
         serving: &Serving,
         state: TenantState,
     ) -> Result<Recall> {
-        let options =
-            IndexOptions { dimensions: serving.model().dimensions, additive: serving.model().additive };
-        let mut recall =
-            Recall { index: TenantIndex::new(options), facts: FactBook::default(), state, model: serving.id };
+        let mut recall = Recall::new(serving, state);
         // A record follows its turn, so all turns come first.
         let mut after = None;
         loop {
@@ -267,10 +286,10 @@ impl Indexes {
 
 /// Rows read from the store for an index.
 #[derive(Debug, Default)]
-struct Rows {
-    turns: Vec<store::TurnRow>,
-    records: Vec<IndexedRow>,
-    facts: Vec<Fact>,
+pub(super) struct Rows {
+    pub(super) turns: Vec<store::TurnRow>,
+    pub(super) records: Vec<IndexedRow>,
+    pub(super) facts: Vec<Fact>,
 }
 
 impl Recall {
@@ -279,7 +298,7 @@ impl Recall {
         self.state
     }
 
-    fn with(mut self, rows: Rows) -> Self {
+    pub(super) fn with(mut self, rows: Rows) -> Self {
         self.put(rows);
         self
     }

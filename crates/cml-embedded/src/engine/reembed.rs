@@ -31,6 +31,7 @@ impl Engine {
         let (id, done) = make_generation(self.store.as_ref(), &embedder, &progress).await?;
         self.generation.set(Serving { id, embedder });
         self.indexes.clear();
+        self.surveys.clear();
         let scope = Scope::default();
         let mut plan = Plan::new(scope.tenant(), self.clock.now());
         let detail =

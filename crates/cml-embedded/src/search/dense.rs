@@ -30,7 +30,8 @@ impl Dense {
             values.clear();
             values.resize(len, 0.0);
         }
-        (self.mean, self.deviation) = (CHANCE.0, CHANCE.1);
+        let known = view.statistics.map(|known| known.cosines.unwrap_or(CHANCE));
+        (self.mean, self.deviation) = known.unwrap_or(CHANCE);
         let Some(query) = query else {
             return;
         };
@@ -58,12 +59,9 @@ impl Dense {
                 self.context[number] = if best_context == 0.0 { best } else { best_context };
             }
         });
-        let pull = f64::from(PULL);
-        let (count, whole) = (count as f64 + pull, f64::from(WHOLE));
-        let mean = (total as f64 / whole + pull * f64::from(CHANCE.0)) / count;
-        let square = f64::from(CHANCE.0 * CHANCE.0 + CHANCE.1 * CHANCE.1);
-        let square = (squares as f64 / whole / whole + pull * square) / count;
-        (self.mean, self.deviation) = (mean as f32, (square - mean * mean).max(1e-6).sqrt() as f32);
+        if known.is_none() {
+            (self.mean, self.deviation) = moments(count, total, squares);
+        }
         if !additive {
             return;
         }
@@ -79,6 +77,16 @@ impl Dense {
             };
         });
     }
+}
+
+/// Mean and standard deviation of cosines, given their number and sums in units of 1 / `WHOLE`.
+fn moments(count: i64, total: i64, squares: i64) -> (f32, f32) {
+    let pull = f64::from(PULL);
+    let (count, whole) = (count as f64 + pull, f64::from(WHOLE));
+    let mean = (total as f64 / whole + pull * f64::from(CHANCE.0)) / count;
+    let square = f64::from(CHANCE.0 * CHANCE.0 + CHANCE.1 * CHANCE.1);
+    let square = (squares as f64 / whole / whole + pull * square) / count;
+    (mean as f32, (square - mean * mean).max(1e-6).sqrt() as f32)
 }
 
 /// Mean and standard deviation of the cosine of unrelated short texts under the built-in model.

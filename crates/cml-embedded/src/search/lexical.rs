@@ -5,6 +5,7 @@ use cml_core::memory::Role;
 use super::partition::NONE;
 use super::postings::{Posting, idf, saturation};
 use super::query::{DatePart, QueryPlan};
+use super::statistics::TermFrequency;
 use super::view::{Part, View};
 
 /// Word scores of all visible turns, by their number in the view, not normalised.
@@ -27,6 +28,8 @@ pub(crate) struct Lexical {
     /// Rarity of each term of the query among turns, and their sum.
     pub(crate) idf: Vec<f32>,
     pub(crate) idf_sum: f32,
+    /// In how many documents each term of the query occurs.
+    pub(crate) frequencies: Vec<TermFrequency>,
     counts: Vec<u16>,
     touched: Vec<u32>,
     unit_counts: Vec<[u32; 2]>,
@@ -56,17 +59,24 @@ impl Lexical {
         self.unit_counts.clear();
         self.unit_counts.resize(view.unit_slots(), [0; 2]);
         self.idf.clear();
+        self.frequencies.clear();
         for (place, term) in plan.terms.iter().enumerate() {
             let id = view.index.terms.id(&term.stem);
             let lists: Vec<(&Part<'_>, &[Posting])> = id.map_or_else(Vec::new, |id| {
                 view.parts.iter().map(|part| (part, part.partition.postings.of(id))).collect()
             });
+            let known = view.statistics.map(|known| known.terms.get(place).copied().unwrap_or_default());
             let df: usize = lists.iter().map(|(_, list)| list.len()).sum();
-            let rarity = term.weight * idf(view.count, df as f32);
+            let counted = TermFrequency { turns: df as f32, ..TermFrequency::default() };
+            self.frequencies.push(known.unwrap_or(counted));
+            let rarity = term.weight * idf(view.count, self.frequencies[place].turns);
             self.idf.push(rarity);
             self.count_term(view, place, rarity, &lists);
             self.add_contexts(view, rarity);
-            self.add_sessions(view, term.weight);
+            if known.is_none() {
+                self.count_units(place);
+            }
+            self.add_sessions(view, place, term.weight);
             self.add_soft(view, place, rarity, &lists, plan);
         }
         self.idf_sum = self.idf.iter().fold(0.0, |sum, idf| sum + idf);
@@ -110,11 +120,18 @@ impl Lexical {
         }
     }
 
-    /// Adds a term to the sessions it occurs in, with its rarity among sessions.
-    fn add_sessions(&mut self, view: &View<'_>, weight: f32) {
+    /// Counts the sessions that a term occurs in.
+    fn count_units(&mut self, place: usize) {
         let users = self.touched_units.iter().filter(|&&unit| self.unit_counts[unit as usize][1] > 0).count();
-        let rarity = weight * idf(view.units, self.touched_units.len() as f32);
-        let user_rarity = weight * idf(view.units, users as f32);
+        let frequency = &mut self.frequencies[place];
+        (frequency.units, frequency.user_units) = (self.touched_units.len() as f32, users as f32);
+    }
+
+    /// Adds a term to the sessions it occurs in, with its rarity among sessions.
+    fn add_sessions(&mut self, view: &View<'_>, place: usize, weight: f32) {
+        let frequency = self.frequencies[place];
+        let rarity = weight * idf(view.units, frequency.units);
+        let user_rarity = weight * idf(view.units, frequency.user_units);
         let sessions = view.index.sessions.len();
         for unit in self.touched_units.drain(..).map(|unit| unit as usize) {
             let [count, user_count] = std::mem::take(&mut self.unit_counts[unit]);
@@ -175,11 +192,14 @@ impl Lexical {
             };
             self.date.resize(view.turns, 0.0);
             let bit = 1 << place;
-            let mut df = 0_usize;
-            view.for_each_turn(|number, _, _, turn| {
-                df += usize::from(date.is_of(turn.date) || self.found[number] & bit != 0);
-            });
-            let rarity = idf(view.count, df as f32);
+            if view.statistics.is_none() {
+                let mut df = 0_usize;
+                view.for_each_turn(|number, _, _, turn| {
+                    df += usize::from(date.is_of(turn.date) || self.found[number] & bit != 0);
+                });
+                self.frequencies[place].dated = df as f32;
+            }
+            let rarity = idf(view.count, self.frequencies[place].dated);
             view.for_each_turn(|number, part, slot, turn| {
                 if date.is_of(turn.date) {
                     let before = if self.found[number] & bit == 0 { 0.0 } else { 1.0 };

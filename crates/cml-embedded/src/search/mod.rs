@@ -19,6 +19,7 @@ mod relevance;
 mod rows;
 mod sessions;
 mod soft;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -33,4 +34,6 @@ pub use rank::{CANDIDATES, Hit, PREFERENCE, SMALL_SCOPE, SearchRequest, SearchRe
 pub use relevance::{DEFAULT_FLOOR, Evidence, QUOTATION, STRONG};
 pub use rows::{IndexedRecord, RecordRow, TurnRow};
 pub use soft::{NEIGHBOURS, Neighbour, SIMILAR, SoftLexicon};
+pub use statistics::{CorpusStatistics, Counts, TermFrequency};
+pub use view::NEIGHBOURHOOD;
 pub use weights::Weights;

@@ -9,6 +9,7 @@ use super::analysis::TextFlags;
 use super::postings::{Postings, TermId};
 use super::rows::RecordRow;
 use super::sessions::TurnRef;
+use super::statistics::Counts;
 use super::vectors::VectorRows;
 
 /// No slot, session or name.
@@ -106,6 +107,16 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            turns: self.turns.into(),
+            in_session: self.in_session.into(),
+            sessions: self.sessions.len() as u64,
+            terms: self.terms,
+            user_terms: self.user_terms,
+        }
+    }
+
     /// Adds or takes one turn.
     pub(crate) fn count(&mut self, turn: &Turn, length: u32, added: bool) {
         let assistant = turn.role == Some(Role::Assistant);

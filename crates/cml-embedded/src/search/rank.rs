@@ -15,6 +15,7 @@ use super::partition::NONE;
 use super::query::{Asked, QueryPlan};
 use super::relevance::{Evidence, relevance};
 use super::rows::IndexedRecord;
+use super::statistics::CorpusStatistics;
 use super::vectors::QueryVector;
 use super::view::View;
 use super::weights::Weights;
@@ -42,6 +43,9 @@ pub struct SearchRequest<'a> {
     pub boosts: &'a [(MemoryId, f64)],
     /// Records proposed by others that are candidates whatever their words and vectors, with nothing added.
     pub proposed: &'a [MemoryId],
+    /// Statistics of all visible turns, where the index holds a part of them only; counted in the index
+    /// where absent.
+    pub statistics: Option<&'a CorpusStatistics>,
     /// Whether hits carry their features.
     pub explain: bool,
 }
@@ -148,7 +152,7 @@ struct Candidate {
 
 impl<'a, 's> Search<'a, 's> {
     fn new(index: &'a TenantIndex, request: &'a SearchRequest<'a>, scratch: &'s mut Scratch) -> Self {
-        let view = View::new(index, request.visible);
+        let view = View::new(index, request.visible, request.statistics);
         let query =
             request.vector.and_then(|vector| QueryVector::new(&vector.vector, index.options.dimensions));
         scratch.lexical.fill(&view, request.plan);

@@ -98,6 +98,7 @@ fn request<'a>(plan: &'a QueryPlan, vector: Option<&'a Embedding>) -> SearchRequ
         limit: 50,
         boosts: &[],
         proposed: &[],
+        statistics: None,
         explain: true,
     }
 }
@@ -189,6 +190,139 @@ fn an_index_kept_up_to_date_equals_one_built_afresh() {
         }
     }
 }
+
+/// Hits and what their scores are made of, each rounded to a millionth.
+fn rounded(result: &SearchResult) -> Vec<(MemoryId, Vec<i64>)> {
+    let micro = |value: f64| (value * 1e6).round() as i64;
+    let hit = |hit: &Hit| {
+        let features = hit.features.unwrap_or_default();
+        let features = features.values().iter().map(|&value| micro(value.into()));
+        (hit.record, [micro(hit.score), micro(hit.relevance)].into_iter().chain(features).collect())
+    };
+    result.hits.iter().map(hit).collect()
+}
+
+#[test]
+fn statistics_from_outside_rank_as_those_that_are_counted() {
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    for round in 0..40 {
+        let entries: Vec<Entry> = (0..90).map(|number| random_entry(number, &mut noise)).collect();
+        let (mut whole, mut part) = (index(), index());
+        entries.iter().for_each(|entry| put(&mut whole, entry));
+        let visible: &dyn Fn(&str, &str) -> bool =
+            if round % 2 == 0 { ALL } else { &|namespace, _| namespace == "home" };
+        // Of what is not visible the part holds the neighbours in sessions; what is in none it lacks.
+        let seen = |entry: &&Entry| {
+            visible(&entry.turn.namespace, &entry.turn.user) || !entry.turn.session.is_empty()
+        };
+        entries.iter().rev().filter(seen).for_each(|entry| put(&mut part, entry));
+        let vector = Embedding::from_raw((0..4).map(|_| noise.below(200) as f32 / 100.0 - 1.0).collect());
+        for text in
+            ["When did Anna paint the mountain?", "tea river 3rd", "I had three coffees in May 2023 with her"]
+        {
+            let plan = plan_of(text, &["Anna", "Bob"], round % 3 == 0);
+            for vector in [None, Some(&vector)] {
+                let request = SearchRequest { visible, ..request(&plan, vector) };
+                let statistics = whole.statistics(visible, &plan, vector);
+                let expected = whole.search(&request);
+                assert!(!expected.hits.is_empty());
+                let found = part.search(&SearchRequest { statistics: Some(&statistics), ..request });
+                assert_eq!(rounded(&found), rounded(&expected), "round {round}, {text}");
+                let other =
+                    CorpusStatistics { counts: Counts { turns: 5_000, ..statistics.counts }, ..statistics };
+                let found = part.search(&SearchRequest { statistics: Some(&other), ..request });
+                assert_ne!(rounded(&found), rounded(&expected), "statistics matter");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_of_the_turns_with_the_statistics_of_all_ranks_alike() -> TestResult {
+    const SESSIONS: usize = 250;
+    const TURNS: usize = 3_000;
+    let model = StaticModel::builtin()?;
+    let stems: Vec<&str> = VOCABULARY.split_whitespace().collect();
+    let mut noise = Noise(0x1234_5678_9abc_def1);
+    // Few words are frequent and many are rare; those of a session come from its part of the vocabulary.
+    let word = |session: usize, noise: &mut Noise| {
+        let rank = noise.below(stems.len()) * noise.below(stems.len()) / stems.len();
+        stems[if noise.below(3) == 0 { (session * 7 + noise.below(12)) % stems.len() } else { rank }]
+    };
+    let options = IndexOptions { dimensions: model.dimensions(), additive: true };
+    let mut whole = TenantIndex::new(options);
+    let mut rows = Vec::new();
+    for number in 0..TURNS {
+        let session = number * SESSIONS / TURNS;
+        let text: Vec<&str> = (0..7).map(|_| word(session, &mut noise)).collect();
+        let text = text.join(" ");
+        let row = (turn(number, &format!("s{session}"), &text), record(number, Some(model.embed(&text))));
+        whole.put_turn(&row.0);
+        whole.put_record(row.1.clone());
+        rows.push(row);
+    }
+    let (mut shared, mut all, mut first) = (0, 0, 0);
+    for _ in 0..30 {
+        let session = noise.below(SESSIONS);
+        let words: Vec<&str> = (0..4).map(|_| word(session, &mut noise)).collect();
+        let plan = plan(&format!("When did we talk about {}?", words.join(" ")));
+        let (vector, norm) = model.embed(&plan.embed_text);
+        let vector = Embedding::from_unit(vector, norm);
+        let request = request(&plan, Some(&vector));
+        let statistics = whole.statistics(ALL, &plan, Some(&vector));
+        // What a database proposes: the best by words alone and by vectors alone, then their sessions.
+        let covered = |row: &TurnRow| -> f32 {
+            let terms = plan.terms.iter().zip(&statistics.terms);
+            let held =
+                terms.filter(|(term, _)| row.analysis.terms.iter().any(|(stem, _)| *stem == term.stem));
+            held.map(|(_, frequency)| (TURNS as f32 / frequency.turns).ln()).sum()
+        };
+        let cosine = |record: &RecordRow| -> f32 {
+            let vector = record
+                .vector
+                .iter()
+                .flat_map(|(values, _)| values)
+                .zip(&request.vector.expect("given").vector);
+            vector.map(|(a, b)| a * b).sum()
+        };
+        let mut proposed: Vec<usize> = Vec::new();
+        for score in [&(|n: usize| covered(&rows[n].0)) as &dyn Fn(usize) -> f32, &|n| cosine(&rows[n].1)] {
+            let mut best: Vec<(f32, usize)> = (0..TURNS).map(|number| (score(number), number)).collect();
+            best.sort_by(|a, b| b.0.total_cmp(&a.0));
+            proposed.extend(best.iter().take(50).map(|(_, number)| number));
+        }
+        let mut sessions: Vec<usize> = proposed.iter().map(|number| number * SESSIONS / TURNS).collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        let mut part = TenantIndex::new(options);
+        for (turn, record) in rows
+            .iter()
+            .filter(|(turn, _)| sessions.binary_search(&(turn.seq as usize * SESSIONS / TURNS)).is_ok())
+        {
+            part.put_turn(turn);
+            part.put_record(record.clone());
+        }
+        assert!(part.turn_count() < TURNS);
+        let ten = |result: SearchResult| -> Vec<MessageId> { turns(&result).into_iter().take(10).collect() };
+        let expected = ten(whole.search(&request));
+        let found = ten(part.search(&SearchRequest { statistics: Some(&statistics), ..request }));
+        shared += expected.iter().filter(|turn| found.contains(turn)).count();
+        all += expected.len();
+        first += usize::from(found[0] == expected[0]);
+    }
+    assert!(shared * 100 >= all * 90 && first >= 27, "{shared} of {all}, {first} of 30 first");
+    Ok(())
+}
+
+/// Words of many subjects.
+const VOCABULARY: &str = "tea river mountain painting sister bicycle coffee garden kitchen violin teacher Lisbon \
+    invoice printer novel ocean winter tyre cello orchestra flight dog vet doctor marathon fence neighbour music \
+    market deployment disk chemistry university museum dentist wrist skiing fridge train boiler film astronaut \
+    nurse hospital tent rain brother birthday lease tulip path bank card quiz lift umbrella bus salary budget \
+    chess guitar recipe bread cheese wine harbour island bridge castle forest lake desert camel tiger parrot \
+    turtle spider rocket planet comet engine battery keyboard monitor server router password wallet passport \
+    ticket hotel beach towel pillow blanket carpet curtain window ladder hammer drill paint brush canvas museum \
+    poem theatre actor camera photo album concert festival parade costume mask candle lantern torch compass";
 
 #[test]
 fn what_is_not_visible_changes_nothing() {

@@ -3,6 +3,7 @@
 use super::index::TenantIndex;
 use super::partition::{NONE, Partition, Turn};
 use super::sessions::TurnRef;
+use super::statistics::{CorpusStatistics, Counts};
 
 /// The visible partitions of an index, end to end.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub(crate) struct View<'a> {
     pub(crate) turns: usize,
     /// Record slots, free ones included.
     pub(crate) records: usize,
+    /// Statistics from outside, where the index holds a part of the turns only.
+    pub(crate) statistics: Option<&'a CorpusStatistics>,
+    pub(crate) counts: Counts,
     /// Turns in use.
     pub(crate) count: f32,
     /// Mean number of terms of a turn, of a turn with its predecessor, of a session, of a session without
@@ -36,12 +40,15 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(index: &'a TenantIndex, visible: &dyn Fn(&str, &str) -> bool) -> Self {
+    pub(crate) fn new(
+        index: &'a TenantIndex,
+        visible: &dyn Fn(&str, &str) -> bool,
+        statistics: Option<&'a CorpusStatistics>,
+    ) -> Self {
         let mut parts = Vec::new();
         let mut places = vec![NONE; index.partitions.len()];
         let (mut turns, mut records) = (0, 0);
-        let (mut count, mut in_session, mut sessions) = (0_u64, 0_u64, 0_u64);
-        let (mut terms, mut user_terms) = (0_u64, 0_u64);
+        let mut counts = Counts::default();
         for (place, partition) in index.partitions.iter().enumerate() {
             if partition.stats.turns == 0 || !visible(&partition.namespace, &partition.user) {
                 continue;
@@ -50,13 +57,11 @@ impl<'a> View<'a> {
             parts.push(Part { partition, first_turn: turns, first_record: records });
             turns += partition.turns.len();
             records += partition.records.len();
-            count += u64::from(partition.stats.turns);
-            in_session += u64::from(partition.stats.in_session);
-            sessions += partition.stats.sessions.len() as u64;
-            terms += partition.stats.terms;
-            user_terms += partition.stats.user_terms;
+            counts = counts.plus(partition.stats.counts());
         }
-        let units = sessions + count - in_session;
+        let counts = statistics.map_or(counts, |statistics| statistics.counts);
+        let Counts { turns: count, in_session, sessions, terms, user_terms } = counts;
+        let units = counts.units();
         let mean = |terms: u64, of: u64| terms as f32 / of.max(1) as f32;
         let mean_length = mean(terms, count);
         Self {
@@ -65,6 +70,8 @@ impl<'a> View<'a> {
             places,
             turns,
             records,
+            statistics,
+            counts,
             count: count as f32,
             mean_length,
             // Every turn but a session's first has a predecessor, of mean length.
@@ -146,4 +153,4 @@ impl<'a> View<'a> {
 }
 
 /// Turns either side of a candidate that are read with it.
-pub(crate) const NEIGHBOURHOOD: usize = 2;
+pub const NEIGHBOURHOOD: usize = 2;

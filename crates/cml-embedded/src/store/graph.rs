@@ -74,8 +74,8 @@ pub trait GraphProjection: Debug + Send + Sync + 'static {
     /// stays with the node where it begins.
     async fn apply(&self, tenant: &str, changes: &GraphChanges) -> Result<()>;
 
-    /// Removes everything of a tenant.
-    async fn clear(&self, tenant: &str) -> Result<()>;
+    /// Removes a part of what is there of a tenant; `true` when nothing is left.
+    async fn clear(&self, tenant: &str) -> Result<bool>;
 
     /// Keys of a kind that the graph holds, in ascending order after `after`, at most `limit`.
     async fn keys(

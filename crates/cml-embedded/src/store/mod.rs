@@ -7,6 +7,7 @@
 #![expect(clippy::exhaustive_enums, reason = "a store must know every case")]
 
 mod cache;
+mod candidates;
 mod graph;
 #[cfg(feature = "full")]
 pub mod neo4j;
@@ -43,6 +44,7 @@ use half::f16;
 
 pub use self::{
     cache::{Cache, CacheKey, Kept, LocalCache, Settled, Ticket},
+    candidates::{CandidateFilter, CandidateSource, Census, StemFrequency, Visible, Voice, WantedWords},
     graph::{
         EdgeKey, EntityNode, GraphChanges, GraphDatabase, GraphKey, GraphKind, GraphProjection, GraphStore,
         GraphTables, Near, NearMemory, RecordNode, edge_key, entity_id, subject_name,
@@ -188,6 +190,11 @@ pub trait Store: GraphTables {
     /// What is known of each of these rows, all of one kind, in their order. The scope's tenant counts,
     /// not the one that the rows name. An embedding is compared with the vectors of the model that serves.
     async fn known(&self, scope: &Scope, rows: &[ExportLine]) -> Result<Vec<Known>>;
+
+    /// What proposes candidates of reads, where this database can.
+    fn candidates(&self) -> Option<&dyn CandidateSource> {
+        None
+    }
 
     /// A small request, for health checks: version of the database and where it keeps its rows.
     async fn ping(&self) -> Result<BTreeMap<String, serde_json::Value>>;

@@ -119,7 +119,7 @@ fn exit_codes_tell_what_went_wrong() -> Result {
     place.run(&["write", "x", "--type", "dream"])?.failed(2, "preference");
     place.run(&["conjure"])?.failed(2, "conjure");
     place.run(&["jobs", "list"])?.failed(7, "not supported");
-    place.run(&["stats", "--mode", "full"])?.failed(7, "embedded-full");
+    place.run(&["stats", "--mode", "full"])?.failed(2, "CML_POSTGRES_URL");
     place.run(&["stats", "--mode", "lite", "--url", "http://localhost:1"])?.failed(2, "--url means");
     let bad = Run::of(place.command(&["stats"]).env("CML_TIMEOUT", "0").output()?)?;
     bad.failed(2, "CML_TIMEOUT");

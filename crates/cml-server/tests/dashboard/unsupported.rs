@@ -26,14 +26,6 @@ async fn what_the_backend_lacks_is_named() -> Outcome {
         ("GET", "/dashboard/consolidation/runs", "jobs"),
         ("GET", "/dashboard/reconsolidation/runs?limit=5", "jobs"),
         ("GET", "/admin/consolidation/status", "jobs"),
-        ("GET", "/dashboard/graph/stats", "graph"),
-        ("GET", "/dashboard/graph/overview?tenant_id=acme", "graph"),
-        ("GET", "/dashboard/graph/explore?tenant_id=acme&entity=Ana&scope_id=default&depth=2", "graph"),
-        ("GET", "/dashboard/graph/search?query=Ana&limit=25", "graph"),
-        ("GET", "/graph/sync", "graph"),
-        ("POST", "/graph/replay", "graph"),
-        ("POST", "/graph/rebuild", "graph"),
-        ("POST", "/graph/repair", "graph"),
     ] {
         let body = json!({ "tenant_id": "acme", "user_id": "ana", "dry_run": true, "max_memories": 5000 });
         let (status, body) = world.refused(method, path, &body).await?;

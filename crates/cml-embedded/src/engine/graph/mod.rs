@@ -21,7 +21,10 @@ use cml_core::{
 use serde_json::Value;
 
 pub(super) use self::channel::Proposal;
-use self::{project::Projector, worker::Worker};
+use self::{
+    project::{Projector, is_away},
+    worker::Worker,
+};
 use super::Engine;
 use crate::store::{GraphDatabase, GraphStore, GraphTables, Near, NearMemory, Outbox, Store};
 
@@ -120,7 +123,7 @@ impl Database {
     /// The answer, unless the database is away; says so once per outage.
     fn note<T>(&self, answer: Result<T>) -> Option<Result<T>> {
         match answer {
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
+            Err(error) if is_away(&error) => {
                 if !self.away.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "the graph database is away, the memories' own tables answer");
                 }
@@ -232,11 +235,6 @@ impl Engine {
             Some(database) => database.projector.repair(scope.tenant()).await,
             None => Ok(GraphRepair::default()),
         }
-    }
-
-    /// Lets the worker of a graph database look at once for what waits: others have committed.
-    pub fn wake_graph(&self) {
-        self.graph.hint();
     }
 
     /// How the graph does.

@@ -69,7 +69,7 @@ impl<G: GraphProjection + ?Sized> Projector<G> {
                     outbox.give_back(&lease, Some(pause(attempts, random()))).await?;
                     return Ok(Step::Done);
                 }
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                Err(error) if is_away(&error) => {
                     outbox.give_back(&lease, Some(pause(away, random()))).await?;
                     return Ok(Step::Away(error));
                 }
@@ -87,7 +87,7 @@ impl<G: GraphProjection + ?Sized> Projector<G> {
             return match self.everything(outbox, lease).await {
                 Ok(true) => done(outbox, lease, rows.iter().map(|row| row.seq).collect()).await,
                 Ok(false) => Ok(Progress::Lost),
-                Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+                Err(error) if is_away(&error) => Err(error),
                 Err(error) => failed(outbox, lease, std::slice::from_ref(whole), &error).await,
             };
         }
@@ -104,7 +104,7 @@ impl<G: GraphProjection + ?Sized> Projector<G> {
             let rows = || part.iter().flat_map(|(_, rows)| rows);
             let step = match self.nodes(&lease.tenant, &keys).await {
                 Ok(()) => done(outbox, lease, rows().map(|row| row.seq).collect()).await?,
-                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(error) if is_away(&error) => return Err(error),
                 Err(error) if part.len() == 1 => {
                     let rows: Vec<OutboxRow> = rows().cloned().collect();
                     failed(outbox, lease, &rows, &error).await?
@@ -132,7 +132,11 @@ impl<G: GraphProjection + ?Sized> Projector<G> {
 
     /// Makes a tenant's graph anew; `false` when the lease was lost on the way.
     async fn everything(&self, outbox: &dyn Outbox, lease: &Lease) -> Result<bool> {
-        self.graph.clear(&lease.tenant).await?;
+        while !self.graph.clear(&lease.tenant).await? {
+            if outbox.take(lease, LEASE, 0).await?.is_none() {
+                return Ok(false);
+            }
+        }
         for kind in GraphKind::ALL {
             let mut after = None;
             loop {
@@ -149,6 +153,12 @@ impl<G: GraphProjection + ?Sized> Projector<G> {
         }
         Ok(true)
     }
+}
+
+/// Whether the graph database cannot be used at all, so that no row is to blame: it does not answer, or
+/// what we were told about it does not hold, its password for one.
+pub(super) fn is_away(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Config)
 }
 
 /// What became of rows.

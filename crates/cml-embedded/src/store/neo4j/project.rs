@@ -81,19 +81,17 @@ impl GraphProjection for Neo4jGraph {
         self.client.write(queries).await
     }
 
-    async fn clear(&self, tenant: &str) -> Result<()> {
+    async fn clear(&self, tenant: &str) -> Result<bool> {
         // What relationships begin at goes first, so that few are left at the nodes that all lead to.
         for kind in [GraphKind::Fact, GraphKind::Record, GraphKind::Entity, GraphKind::Session] {
             let (from, to) = bounds(tenant, name(kind));
-            loop {
-                let query = self.client.names().query(CLEAR);
-                let query = query.param("from", &*from).param("to", &*to).param("limit", CLEARED);
-                if self.client.write_one::<i64>(query).await? < CLEARED {
-                    break;
-                }
+            let query = self.client.names().query(CLEAR);
+            let query = query.param("from", &*from).param("to", &*to).param("limit", CLEARED);
+            if self.client.write_one::<i64>(query).await? == CLEARED {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn keys(

@@ -91,7 +91,13 @@ pub(in crate::store) fn failed(error: sqlx::Error) -> Error {
         (sqlx::Error::Database(_), _) => (Internal, "the database refused a statement", Class::Lasting),
         _ => (Internal, "the database answered what the store does not understand", Class::Lasting),
     };
-    Error::new(kind, message).with_source(Cause { class, text: cause(&error) })
+    let full = code.as_deref() == Some("53100");
+    let error = Error::new(kind, message).with_source(Cause { class, text: cause(&error) });
+    if full {
+        error.with_suggestion("make room on the disk where the database keeps its data")
+    } else {
+        error
+    }
 }
 
 /// The SQLSTATE.
@@ -154,10 +160,14 @@ impl Place {
             _ => {
                 let error = failed(error);
                 let message = format!("postgres.url: {}", error.message());
-                return if error.message().starts_with("postgres.") {
-                    error
-                } else {
-                    Error::new(error.kind(), message).with_source(error)
+                if error.message().starts_with("postgres.") {
+                    return error;
+                }
+                let suggestion = error.suggestion().map(str::to_owned);
+                let refused = Error::new(error.kind(), message).with_source(error);
+                return match suggestion {
+                    Some(suggestion) => refused.with_suggestion(suggestion),
+                    None => refused,
                 };
             }
         }

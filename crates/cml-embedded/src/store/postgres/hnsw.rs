@@ -45,7 +45,7 @@ impl Default for HnswOptions {
 impl HnswOptions {
     pub(super) fn check(&self) -> Result<()> {
         let out_of_range = |name: &str, range: &str| {
-            Err(Error::new(ErrorKind::Config, format!("postgres.hnsw.{name}: must be {range}")))
+            Err(Error::new(ErrorKind::Config, format!("HnswOptions::{name}: must be {range}")))
         };
         if !(2..=100).contains(&self.m) {
             return out_of_range("m", "2 to 100");

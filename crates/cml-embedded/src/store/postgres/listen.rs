@@ -3,7 +3,7 @@
 //! They say that a tenant may have something new, sooner than the next poll would find it. They can be
 //! lost, and nothing depends on them.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{fmt, sync::OnceLock, time::Duration};
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::{sync::broadcast, task::AbortHandle};
@@ -16,11 +16,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST: usize = 7000;
 
 /// Names of tenants that something was committed for, from any process.
-#[derive(Debug)]
 pub(super) struct Hints {
     channel: String,
     connect: PgConnectOptions,
     started: OnceLock<Started>,
+}
+
+impl fmt::Debug for Hints {
+    /// Without how to connect, which holds a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hints").field("channel", &self.channel).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

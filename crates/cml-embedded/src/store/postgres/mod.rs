@@ -45,8 +45,9 @@ use self::{
     writer::Writer,
 };
 use super::{
-    ChangeSet, Follower, Generations, GraphStore, IndexedRow, Known, ModelId, Observed, Outbox, Outcome,
-    PageKey, Removal, RowKind, Select, Store, Tail, TenantState, TurnRow, Unembedded, Wanted,
+    CandidateSource, ChangeSet, Follower, Generations, GraphStore, IndexedRow, Known, ModelId, Observed,
+    Outbox, Outcome, PageKey, Removal, RowKind, Select, Store, Tail, TenantState, TurnRow, Unembedded,
+    Wanted,
     sql::{
         connection::Connection, error::closed, export, follow, generations, graph::sql_graph, index, known,
         list, lookup, read, value::Binds,
@@ -225,6 +226,9 @@ impl PostgresStore {
     }
 }
 
+// Below the macro that it uses.
+mod candidates;
+
 #[async_trait]
 impl Store for PostgresStore {
     fn graph(&self) -> &dyn GraphStore {
@@ -388,6 +392,10 @@ impl Store for PostgresStore {
 
     async fn known(&self, scope: &Scope, rows: &[ExportLine]) -> Result<Vec<Known>> {
         read!(self, Whose::Tenant(scope.tenant()), View::Snapshot, |c| known::known(c, scope, rows))
+    }
+
+    fn candidates(&self) -> Option<&dyn CandidateSource> {
+        Some(self)
     }
 
     async fn ping(&self) -> Result<BTreeMap<String, Value>> {

@@ -313,10 +313,22 @@ async fn check_rights(connection: &mut PgConnection, schema: &str, place: &Place
          has_table_privilege(c.oid, 'DELETE')) LIMIT 1",
     )
     .bind(schema)
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await
     .map_err(failed)?;
-    lacking.map_or(Ok(()), |table| Err(lacks(schema, &table, place)))
+    if let Some(table) = lacking {
+        return Err(lacks(schema, &table, place));
+    }
+    // Removals collect what goes in a temporary table.
+    let sql = "SELECT current_database()::text, has_database_privilege(current_database(), 'TEMPORARY')";
+    let (database, temporary): (String, bool) =
+        sqlx::query_as(sql).fetch_one(connection).await.map_err(failed)?;
+    if temporary {
+        return Ok(());
+    }
+    let (database, user) = (quoted(&database), quoted(&place.user));
+    let message = format!("the user {} lacks the right to make temporary tables", place.user);
+    Err(schema_error(&message).with_suggestion(format!("GRANT TEMPORARY ON DATABASE {database} TO {user};")))
 }
 
 fn lacks(schema: &str, table: &str, place: &Place) -> Error {

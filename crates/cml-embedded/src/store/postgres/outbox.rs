@@ -43,9 +43,10 @@ impl Outbox for PostgresStore {
     async fn lease(&self, length: Duration) -> Result<Option<Lease>> {
         for _ in 0..CONTENDERS {
             let due = sql(
-                "SELECT o.tenant_id FROM outbox o LEFT JOIN projections p ON p.tenant_id = o.tenant_id WHERE NOT \
-                 o.dead AND coalesce(p.leased_until <= now(), true) AND coalesce(p.not_before <= now(), true) \
-                 ORDER BY o.added_at, o.seq LIMIT 1",
+                "SELECT t.tenant_id FROM tenants t JOIN LATERAL (SELECT o.added_at, o.seq FROM outbox o WHERE \
+                 o.tenant_id = t.tenant_id AND NOT o.dead ORDER BY o.seq LIMIT 1) o ON true LEFT JOIN \
+                 projections p ON p.tenant_id = t.tenant_id WHERE coalesce(p.leased_until <= now(), true) AND \
+                 coalesce(p.not_before <= now(), true) ORDER BY o.added_at, o.seq LIMIT 1",
             );
             let tenant = act!(self, Whose::All, |c| due.first(c, |columns| columns.text()));
             let Some(tenant) = tenant else { return Ok(None) };

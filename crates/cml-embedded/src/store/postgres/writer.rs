@@ -179,7 +179,16 @@ impl Inner {
             let error = match doubt.take() {
                 Some((token, outcomes)) => match self.took_place(tenant, token).await {
                     Ok(true) => return Ok(outcomes),
-                    Ok(false) => continue,
+                    // It was not applied, so that it is tried anew.
+                    Ok(false) if begun.elapsed() + pause > PATIENCE => {
+                        let message = "connections were lost again and again, nothing was stored";
+                        return Err(Error::new(ErrorKind::Unavailable, message));
+                    }
+                    Ok(false) => {
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        continue;
+                    }
                     Err(error) => {
                         doubt = Some((token, outcomes));
                         error

@@ -234,10 +234,11 @@ impl Removal<'_, '_> {
         self.cut_links().await
     }
 
-    /// Removes the edges in which facts show that are gone.
+    /// Removes the edges in which facts show that are gone. Those of former facts went when they ended; an
+    /// edge of the same name may be a current fact's.
     async fn cut_edges(&mut self) -> Result<()> {
         let sql = format!(
-            "SELECT namespace, user_id, subject, predicate, value FROM facts WHERE {}",
+            "SELECT namespace, user_id, subject, predicate, value FROM facts WHERE {} AND status = 'current'",
             among("id", "fact")
         );
         let read = |columns: &mut Columns<'_>| {

@@ -55,6 +55,13 @@ impl Sql {
         self
     }
 
+    /// A number that must stand in the text, where a placeholder would hide it from the planner.
+    #[cfg(feature = "standard")]
+    pub(in crate::store) fn literal(&mut self, number: i64) -> &mut Self {
+        self.text.push_str(&number.to_string());
+        self
+    }
+
     pub(in crate::store) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.binds.add(value);
         self
@@ -73,6 +80,20 @@ impl Sql {
     /// An instant, in microseconds since 1970.
     pub(in crate::store) fn bind_micros(&mut self, micros: i64) -> &mut Self {
         self.binds.micros(micros);
+        self
+    }
+
+    /// Names for a placeholder that takes a list.
+    #[cfg(feature = "standard")]
+    pub(in crate::store) fn bind_names(&mut self, names: &[&str]) -> &mut Self {
+        self.binds.names(names.iter().copied());
+        self
+    }
+
+    /// Ids for a placeholder that takes a list.
+    #[cfg(feature = "standard")]
+    pub(in crate::store) fn bind_ids<'i>(&mut self, ids: impl IntoIterator<Item = &'i Uuid>) -> &mut Self {
+        self.binds.ids(ids);
         self
     }
 
@@ -163,6 +184,12 @@ impl Sql {
             self.push(" AND session_id = ?").bind(scope.session());
         }
         self
+    }
+
+    /// [`visible`](Self::visible), in these namespaces when there are any.
+    #[cfg(feature = "standard")]
+    pub(in crate::store) fn visible_in(&mut self, visible: crate::store::Visible<'_>) -> &mut Self {
+        self.visible(visible.scope).any_of("namespace", visible.namespaces.iter().map(String::as_str))
     }
 
     /// `{column} IN (ids)`, where `column` begins with its conjunction.

@@ -222,9 +222,9 @@ impl GraphProjection for Copy {
         Ok(())
     }
 
-    async fn clear(&self, _tenant: &str) -> Result<()> {
+    async fn clear(&self, _tenant: &str) -> Result<bool> {
         self.held().entities.clear();
-        Ok(())
+        Ok(true)
     }
 
     async fn keys(

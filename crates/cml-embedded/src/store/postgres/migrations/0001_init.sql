@@ -116,6 +116,7 @@ CREATE TABLE records (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX records_message ON records (tenant_id, message_id, chunk_index);
+CREATE INDEX records_scope ON records (tenant_id, namespace, user_id);
 CREATE INDEX records_written ON records (tenant_id, written_at, id);
 CREATE INDEX records_dedup ON records (tenant_id, dedup, id) WHERE dedup IS NOT NULL;
 CREATE UNIQUE INDEX records_key ON records (tenant_id, namespace, user_id, key) WHERE key IS NOT NULL;
@@ -184,6 +185,7 @@ CREATE TABLE terms (
     ) STORED,
     PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX terms_scope ON terms (tenant_id, namespace, user_id);
 CREATE INDEX terms_words ON terms USING gin (tenant_id, words);
 
 -- `view`: 0 the record's own text, 1 the message before it and the text. A vector has no dimensions here:
@@ -223,6 +225,7 @@ CREATE TABLE facts (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX facts_slot ON facts (tenant_id, namespace, user_id, subject, slot) WHERE status = 'current' AND slot <> '';
+CREATE INDEX facts_situations ON facts USING gin (tenant_id, situations) WHERE status = 'current';
 CREATE INDEX facts_supersedes ON facts (tenant_id, supersedes_id) WHERE supersedes_id IS NOT NULL;
 CREATE INDEX facts_superseded ON facts (tenant_id, superseded_by_id) WHERE superseded_by_id IS NOT NULL;
 
