@@ -98,7 +98,7 @@ def test_retries_end_with_the_server_s_own_answer(server):
     """A verb that is missing stays missing: the SDK tries it again and then tells of it."""
     config = cml.CMLConfig(api_key=ADMIN_KEY, base_url=server.url, max_retries=2, retry_delay=0.0)
     with cml.CognitiveMemoryLayer(config=config) as client, pytest.raises(cml.ServerError) as raised:
-        client.get_labile_status()
+        client.get_jobs()
     assert raised.value.status_code == 501
 
 
