@@ -11,7 +11,10 @@ use futures_util::future::BoxFuture;
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
-use crate::case::{CaseResult, Needs};
+use crate::{
+    case::{CaseResult, Needs},
+    modes,
+};
 
 /// Every backend by name, what it needs of the environment, and how to prepare an empty one. A further
 /// backend is one more line.
@@ -34,12 +37,9 @@ const CHOICE: &str = "CML_CONFORMANCE";
 const URL: &str = "CML_TEST_URL";
 const KEY: &str = "CML_TEST_API_KEY";
 
-/// The variables that name the databases; `scripts/services up` prints them.
-const POSTGRES: &str = "CML_TEST_POSTGRES_URL";
-const NEO4J: &str = "CML_TEST_NEO4J_URL";
-const REDIS: &str = "CML_TEST_REDIS_URL";
-const STANDARD: &[&str] = &[POSTGRES];
-const FULL: &[&str] = &[POSTGRES, NEO4J, REDIS];
+/// The variables without which there is no such mode.
+const STANDARD: &[&str] = &[modes::POSTGRES];
+const FULL: &[&str] = &[modes::POSTGRES, modes::NEO4J, modes::REDIS];
 
 type Change = fn(&mut Config);
 
@@ -89,12 +89,12 @@ async fn lite_file(change: Change) -> CaseResult<Opened> {
 
 /// PostgreSQL, in a schema of its own.
 async fn standard(change: Change) -> CaseResult<Opened> {
-    connected(standard_config()?, change, None).await
+    connected(config(Mode::Standard)?, change, None).await
 }
 
 /// PostgreSQL, with candidates from the database even for a handful of memories.
 async fn standard_database(change: Change) -> CaseResult<Opened> {
-    let mut config = standard_config()?;
+    let mut config = config(Mode::Standard)?;
     config.engine.candidates = Candidates::Database;
     config.engine.index_max_turns = 0;
     connected(config, change, None).await
@@ -102,23 +102,13 @@ async fn standard_database(change: Change) -> CaseResult<Opened> {
 
 /// PostgreSQL, Neo4j and Redis.
 async fn full(change: Change) -> CaseResult<Opened> {
-    let mut config = standard_config()?;
-    config.mode = Mode::Full;
-    config.neo4j.url = Some(std::env::var(NEO4J)?);
-    config.neo4j.password =
-        std::env::var("CML_TEST_NEO4J_PASSWORD").map(SecretString::new).unwrap_or_default();
-    config.redis.url = Some(SecretString::new(std::env::var(REDIS)?));
-    config.redis.prefix.clone_from(&config.postgres.schema);
-    connected(config, change, None).await
+    connected(config(Mode::Full)?, change, None).await
 }
 
-fn standard_config() -> CaseResult<Config> {
-    let mut config = Config::default();
-    config.mode = Mode::Standard;
-    config.postgres.url = Some(SecretString::new(std::env::var(POSTGRES)?));
-    config.postgres.schema = format!("suite_{}", MemoryId::new().as_uuid().simple());
-    config.postgres.max_connections = 4;
-    Ok(config)
+fn config(mode: Mode) -> CaseResult<Config> {
+    let schema = format!("suite_{}", MemoryId::new().as_uuid().simple());
+    let config = modes::config(mode, &schema, |variable| std::env::var(variable).ok());
+    config.map_err(|missing| Failed::from(format!("{missing} is not set")))
 }
 
 /// The client on a server of its own, which listens on a free port.

@@ -6,6 +6,8 @@
 mod backends;
 mod case;
 mod ctx;
+#[path = "../support/modes.rs"]
+mod modes;
 mod texts;
 
 mod batch;

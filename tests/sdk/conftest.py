@@ -9,15 +9,21 @@ import uuid
 from pathlib import Path
 
 import pytest
+from server import ADMIN_KEY, SERVICES, USER_KEY, Server
 
 BINARY = os.environ.get("CML_BIN", "")
 
+# The mode of the servers and where its services are.
+SERVICES.update(
+    (name, value)
+    for name, value in os.environ.items()
+    if name == "CML_MODE" or name.startswith(("CML_POSTGRES_", "CML_NEO4J_", "CML_REDIS_"))
+)
 # The SDK reads CML_* where an argument is missing; the tests say everything themselves.
 for name in [name for name in os.environ if name.startswith("CML_")]:
     del os.environ[name]
 
 from clients import KINDS, Client, Loop  # noqa: E402
-from server import ADMIN_KEY, USER_KEY, Server  # noqa: E402
 
 
 def pytest_configure(config):

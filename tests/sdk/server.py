@@ -10,6 +10,9 @@ ADMIN_KEY = "admin-key-of-the-sdk-tests"
 
 GREETING = "listening on "
 
+# Settings of every server: its mode, and where the services of that mode are.
+SERVICES = {}
+
 
 class Server:
     """A server on a free port with a store in `folder`, as `settings` (CML_*) say."""
@@ -26,7 +29,7 @@ class Server:
         self._process = subprocess.Popen(
             [os.path.abspath(binary), "serve", "--listen", "127.0.0.1:0"],
             cwd=folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **SERVICES, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, SystemClock},
     embed::{StaticEmbedder, WordPieceCounter},
     engine::{self, Engine, Parts},
-    store::{Cache, GraphDatabase, LocalCache, Store},
+    store::{Cache, GraphDatabase, Store},
 };
 
 /// Builds an [`EmbeddedBackend`] from a configuration and parts of the caller's own.
@@ -139,20 +139,26 @@ struct Stores {
 }
 
 async fn open_stores(config: &Config, model: &EmbeddingModel, clock: &Arc<dyn Clock>) -> Result<Stores> {
-    let store = match config.mode {
+    match config.mode {
         #[cfg(feature = "lite")]
-        Mode::Lite => sqlite(config, model).await?,
+        Mode::Lite => Ok(alone(sqlite(config, model).await?, clock, "lite")),
         #[cfg(feature = "standard")]
-        Mode::Standard | Mode::Full => postgres(config, model).await?,
-        mode => return not_compiled(mode, model),
-    };
-    #[cfg(feature = "full")]
-    if config.mode == Mode::Full {
-        let cache = Arc::new(redis(config)?);
-        return Ok(Stores { store, graph: Some(Arc::new(neo4j(config)?)), cache, mode: "full" });
+        Mode::Standard => Ok(alone(postgres(config, model).await?, clock, "standard")),
+        #[cfg(feature = "full")]
+        Mode::Full => Ok(Stores {
+            store: postgres(config, model).await?,
+            graph: Some(Arc::new(neo4j(config)?)),
+            cache: Arc::new(redis(config)?),
+            mode: "full",
+        }),
+        mode => not_compiled(mode, model, clock),
     }
-    let mode = if config.mode == Mode::Lite { "lite" } else { "standard" };
-    Ok(Stores { store, graph: None, cache: Arc::new(LocalCache::new(Arc::clone(clock))), mode })
+}
+
+/// A store without services beside it.
+#[cfg(any(feature = "lite", feature = "standard"))]
+fn alone(store: Arc<dyn Store>, clock: &Arc<dyn Clock>, mode: &'static str) -> Stores {
+    Stores { store, graph: None, cache: Arc::new(crate::store::LocalCache::new(Arc::clone(clock))), mode }
 }
 
 #[cfg(feature = "lite")]
@@ -169,9 +175,6 @@ async fn sqlite(config: &Config, model: &EmbeddingModel) -> Result<Arc<dyn Store
 #[cfg(feature = "standard")]
 async fn postgres(config: &Config, model: &EmbeddingModel) -> Result<Arc<dyn Store>> {
     use crate::store::postgres::{PostgresOptions, PostgresStore};
-    if config.mode == Mode::Full && cfg!(not(feature = "full")) {
-        return Err(config.mode.not_compiled());
-    }
     config.check_services()?;
     let settings = &config.postgres;
     let mut options = PostgresOptions::new(SecretString::new(settings.address()?), model.clone());
@@ -208,6 +211,6 @@ fn redis(config: &Config) -> Result<crate::store::redis::RedisCache> {
     })
 }
 
-fn not_compiled(mode: Mode, _model: &EmbeddingModel) -> Result<Stores> {
+fn not_compiled(mode: Mode, _model: &EmbeddingModel, _clock: &Arc<dyn Clock>) -> Result<Stores> {
     Err(mode.not_compiled())
 }

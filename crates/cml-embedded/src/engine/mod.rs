@@ -1,6 +1,6 @@
 //! The mind: what is kept, what is recalled, what is forgotten. Knows no database.
 //!
-//! Every verb plans first and commits once: it observes, makes a [`ChangeSet`](crate::store::ChangeSet)
+//! Every verb plans first and commits once: it observes, makes a [`ChangeSet`]
 //! without I/O, and has the store apply it in one transaction. A precondition that fails makes it plan
 //! again from what then holds.
 

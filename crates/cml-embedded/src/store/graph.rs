@@ -4,6 +4,10 @@
 //! configured, it gets the rows through the [`Outbox`](super::Outbox) by [`GraphProjection`] and answers
 //! instead. Either proposes candidates and never scores them.
 
+#[cfg_attr(
+    not(any(feature = "lite", feature = "standard")),
+    expect(dead_code, reason = "no store is compiled in whose graph could be walked")
+)]
 pub(in crate::store) mod walk;
 
 use std::{collections::BTreeMap, fmt::Debug};

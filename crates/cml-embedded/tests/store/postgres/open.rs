@@ -70,7 +70,7 @@ async fn settings_out_of_range_are_named_before_anything_is_made() -> TestResult
     assert!(error.message().starts_with("postgres.max_connections: "), "{error}");
     let hnsw = HnswOptions { ef_search: 0, ..HnswOptions::default() };
     let error = refused(PostgresOptions { hnsw, ..schema.options() }).await?;
-    assert!(error.message().starts_with("postgres.hnsw.ef_search: "), "{error}");
+    assert!(error.message().starts_with("HnswOptions::ef_search: "), "{error}");
     let error =
         refused(PostgresOptions { model: EmbeddingModel::new("large", 4001), ..schema.options() }).await?;
     assert!(error.message().contains("4000"), "{error}");

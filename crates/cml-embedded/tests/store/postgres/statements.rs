@@ -1,9 +1,6 @@
 //! No statement of a tenant looks beyond its tenant.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{cell::RefCell, fmt};
 
 use cml_core::{
     MemoryId, MessageId, Subject,
@@ -22,9 +19,14 @@ use tracing::{
 use super::fixture::Schema;
 use crate::{erase::everything, fixtures::*};
 
-/// Texts of the statements that sqlx ran on this thread.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// Texts of the statements that sqlx ran on this thread, while they are recorded.
+    static RECORDED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// The subscriber of the whole process: with one per thread, a thread without one may be asked first
+/// whether anybody wants to know of statements, and its answer is kept.
+struct Recorder;
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -44,7 +46,7 @@ impl Subscriber for Recorder {
         event.record(&mut statement);
         // A short statement is its own summary.
         let text = if statement.text.is_empty() { statement.summary } else { statement.text };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        RECORDED.with_borrow_mut(|recorded| recorded.as_mut().map(|texts| texts.push(text)));
     }
 
     fn enter(&self, _span: &span::Id) {}
@@ -257,11 +259,10 @@ async fn every_statement_of_a_tenant_says_so() -> TestResult {
                c.relnamespace = $1::regnamespace AND c.relkind = 'r' AND a.attname = 'tenant_id'";
     let tables: Vec<String> =
         sqlx::query_scalar(sql).bind(&schema.name).fetch_all(&mut schema.connect().await?).await?;
-    let recorder = Recorder::default();
-    let recording = tracing::subscriber::set_default(recorder.clone());
+    tracing::subscriber::set_global_default(Recorder)?;
+    RECORDED.set(Some(Vec::new()));
     use_all(&store).await?;
-    drop(recording);
-    let mut statements = recorder.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut statements = RECORDED.take().unwrap_or_default();
     statements.sort_unstable();
     statements.dedup();
     let (mut wrong, mut seen) = (Vec::new(), Vec::new());
