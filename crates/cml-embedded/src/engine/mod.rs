@@ -10,6 +10,7 @@ mod draft;
 mod erase;
 mod export;
 mod facts;
+mod filter;
 mod forget;
 mod generation;
 mod graph;

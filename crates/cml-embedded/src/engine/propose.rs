@@ -18,9 +18,10 @@ use cml_core::{
 
 use super::{
     Engine,
+    filter::RETURNED,
     generation::Serving,
     graph::Proposal,
-    read::{APPLIED, Found, Question, RETURNED},
+    read::{APPLIED, Found, Question},
     recall::{Recall, Rows},
     survey::Survey,
 };
